@@ -1,0 +1,168 @@
+package bus
+
+import (
+	"context"
+	"io"
+	"time"
+)
+
+// Bus is one process's connection to its fleet.
+type Bus interface {
+	Messenger
+	// Queue, Log, KV and Blobs open a store by its spec, creating it where the
+	// connection has the right to; opening the same spec twice is fine. A name is
+	// letters, digits, '-' and '_'.
+	Queue(ctx context.Context, spec Spec) (Queue, error)
+	Log(ctx context.Context, spec Spec) (Log, error)
+	KV(ctx context.Context, spec Spec) (KV, error)
+	Blobs(ctx context.Context, spec Spec) (Blobs, error)
+	// Close ends the connection after what was published has been handed to the
+	// bus. Subscriptions end. Close may be called twice.
+	Close() error
+}
+
+// Spec names a store and bounds it. Zero bounds mean none.
+type Spec struct {
+	Name string
+	// MaxAge is how long a record is kept.
+	MaxAge time.Duration
+	// MaxBytes and MaxRecords bound the store. A full Queue, KV or Blobs refuses
+	// with fault.Busy; a full Log drops its oldest records.
+	MaxBytes   int64
+	MaxRecords int64
+}
+
+// Messenger sends messages to whoever listens now.
+//
+// A subject is tokens joined by dots; in a subscription "*" stands for one
+// token and a last ">" for one or more.
+type Messenger interface {
+	Publish(subject string, data []byte) error
+	// Request publishes data with an inbox as its reply subject and returns the
+	// first answer. fault.NotFound when nobody listens, fault.Deadline when ctx ends.
+	Request(ctx context.Context, subject string, data []byte) ([]byte, error)
+	// Subscribe calls f for each message, one at a time, on a goroutine of the bus:
+	// f must not block for long. With a non-empty group each message goes to one
+	// member of it.
+	Subscribe(subject, group string, f func(Message)) (Subscription, error)
+	// Inbox returns a fresh subject that only this connection may subscribe to.
+	Inbox() string
+	// PublishRequest publishes data with reply as the subject to answer on: for a
+	// request with many answers.
+	PublishRequest(subject, reply string, data []byte) error
+}
+
+// Message is one message received. Data belongs to the receiver.
+type Message struct {
+	Subject string
+	Reply   string // subject to answer on; empty when no answer is wanted
+	Data    []byte
+}
+
+// Subscription ends with Unsubscribe; no call of f begins after it returned.
+type Subscription interface {
+	Unsubscribe() error
+}
+
+// Queue is a durable work queue. Subjects are the queue's name, a dot, and
+// the rest: queue "job" has "job.<digest>.<function>".
+type Queue interface {
+	// Put keeps data under subject and returns its sequence number, greater than
+	// every one before. A non-empty id makes a second Put with the same id within
+	// two minutes a no-op that returns the first one's number.
+	Put(ctx context.Context, subject string, data []byte, id string) (seq uint64, err error)
+	// Consumer returns the shared consumer of all entries that match filter; every
+	// process that opens the same filter shares the work. Filters of different
+	// consumers must not overlap.
+	Consumer(ctx context.Context, filter string, lease time.Duration) (Consumer, error)
+	// Counts returns how many entries wait or run per subject matching filter.
+	Counts(ctx context.Context, filter string) (map[string]uint64, error)
+	// Peek returns up to max entries from sequence number from on, in order,
+	// without taking them.
+	Peek(ctx context.Context, filter string, from uint64, max int) ([]Record, error)
+	// Remove deletes an entry that nobody acknowledged yet. fault.NotFound if gone.
+	Remove(ctx context.Context, seq uint64) error
+}
+
+// Consumer hands out entries, each to one taker at a time.
+type Consumer interface {
+	// Pull returns between one and max entries, or none when wait has passed.
+	Pull(ctx context.Context, max int, wait time.Duration) ([]Delivery, error)
+}
+
+// Delivery is one entry on lease to its taker. Exactly one of Ack and Nak
+// ends it; if neither comes and Extend is not called within the consumer's
+// lease, the entry is handed out again.
+type Delivery interface {
+	Record() Record
+	// Attempt counts deliveries of this entry, from 1.
+	Attempt() int
+	// Extend renews the lease.
+	Extend() error
+	// Ack removes the entry from the queue for good; it returns when the bus has
+	// confirmed it.
+	Ack(ctx context.Context) error
+	// Nak gives the entry back, to be handed out again after delay.
+	Nak(delay time.Duration) error
+}
+
+// Record is one stored entry.
+type Record struct {
+	Subject string
+	Seq     uint64
+	Time    time.Time
+	Data    []byte
+}
+
+// Log keeps records per subject, each readable by anybody until it ages out.
+// Subjects begin with the log's name. Appending also publishes the record to
+// subscribers of the subject.
+type Log interface {
+	Append(ctx context.Context, subject string, data []byte) (seq uint64, err error)
+	// Read returns up to max records with a subject matching filter from sequence
+	// number from on, in order. An empty answer is no error.
+	Read(ctx context.Context, filter string, from uint64, max int) ([]Record, error)
+	// Tail returns the newest max records matching filter, oldest first.
+	Tail(ctx context.Context, filter string, max int) ([]Record, error)
+	// Remove deletes a record. fault.NotFound if it is gone.
+	Remove(ctx context.Context, seq uint64) error
+}
+
+// Entry is a key's present value. Revision is greater than every revision
+// before it in that store; 0 means the key does not exist.
+type Entry struct {
+	Key      string
+	Value    []byte
+	Revision uint64
+	Deleted  bool // only in Watch: the key was deleted
+}
+
+// KV is a key-value store with compare-and-swap. Keys are letters, digits and
+// any of "-_=./".
+type KV interface {
+	// Get returns the value as the store's leader has it. fault.NotFound.
+	Get(ctx context.Context, key string) (Entry, error)
+	// Put stores value whatever was there before.
+	Put(ctx context.Context, key string, value []byte) (revision uint64, err error)
+	// Swap stores value if the key's revision is still the given one (0: the key
+	// does not exist). fault.Conflict when it is not.
+	Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
+	// Delete removes the key; a missing key is no error.
+	Delete(ctx context.Context, key string) error
+	// Watch calls f with each existing entry whose key starts with prefix, then once with a
+	// zero Entry, then with every change, one at a time, until ctx ends. It returns
+	// when the watch stands.
+	Watch(ctx context.Context, prefix string, f func(Entry)) error
+}
+
+// Blobs stores large immutable content by name.
+type Blobs interface {
+	// Put stores what r gives until EOF. Storing a name that exists replaces it.
+	Put(ctx context.Context, name string, r io.Reader) error
+	// Open returns the content. fault.NotFound. A blob damaged or cut short is an
+	// error from Read, before EOF.
+	Open(ctx context.Context, name string) (io.ReadCloser, error)
+	// Size returns the blob's size in bytes. fault.NotFound.
+	Size(ctx context.Context, name string) (int64, error)
+	Delete(ctx context.Context, name string) error
+}
