@@ -160,3 +160,13 @@ func Stack(err error) string {
 		err = e.Err
 	}
 }
+
+// ParseKind returns the kind with that name, and Internal for every other text.
+func ParseKind(name string) Kind {
+	for k, n := range kindNames {
+		if n == name {
+			return Kind(k)
+		}
+	}
+	return Internal
+}

@@ -1,0 +1,210 @@
+package line
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/universal-server/become/ground/fault"
+)
+
+// Options of a line. Zero and nil mean the defaults.
+type Options struct {
+	// MaxFrame is the largest body accepted or sent. Unit: bytes. Default 4 MiB.
+	MaxFrame int
+	// MaxBuffered is how much may wait to be written before Send blocks. Unit: bytes.
+	// Default 1 MiB.
+	MaxBuffered int
+	// WriteTimeout ends a line whose peer takes nothing for so long. Default 30 s.
+	WriteTimeout time.Duration
+}
+
+func (o *Options) maxFrame() int {
+	if o == nil || o.MaxFrame <= 0 {
+		return 4 << 20
+	}
+	return o.MaxFrame
+}
+
+func (o *Options) maxBuffered() int {
+	if o == nil || o.MaxBuffered <= 0 {
+		return 1 << 20
+	}
+	return o.MaxBuffered
+}
+
+func (o *Options) writeTimeout() time.Duration {
+	if o == nil || o.WriteTimeout <= 0 {
+		return 30 * time.Second
+	}
+	return o.WriteTimeout
+}
+
+const header = 4
+
+// Conn is one end of a line. Send may be called by many goroutines, Receive
+// by one at a time.
+type Conn struct {
+	nc       net.Conn
+	r        *bufio.Reader
+	in       []byte // the frame last received
+	maxFrame int
+
+	maxBuffered  int
+	writeTimeout time.Duration
+
+	mu      sync.Mutex
+	room    sync.Cond // signalled when out was taken for writing, or err is set
+	out     []byte    // frames waiting to be written
+	spare   []byte    // the other buffer of the pair
+	writing bool      // somebody is in nc.Write and will look at out again
+	err     error     // why nothing more can be sent
+}
+
+// New makes a line of an open connection whose peer is already trusted: a
+// socket pair inherited, a pipe inside one process. Others go through [Client]
+// and [Server] first.
+func New(nc net.Conn, opts *Options) *Conn {
+	c := &Conn{
+		nc:           nc,
+		r:            bufio.NewReaderSize(nc, 64<<10),
+		maxFrame:     opts.maxFrame(),
+		maxBuffered:  opts.maxBuffered(),
+		writeTimeout: opts.writeTimeout(),
+	}
+	c.room.L = &c.mu
+	return c
+}
+
+// Send queues one frame made of the parts and writes it, unless another
+// goroutine is writing already and takes it along. It blocks while too much
+// waits. An error is final: the line has ended.
+func (c *Conn) Send(parts ...[]byte) error {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	if size > c.maxFrame {
+		return fault.Text(fault.Invalid, "send frame", "", fmt.Sprintf("%d bytes, the limit is %d", size, c.maxFrame))
+	}
+	c.mu.Lock()
+	for c.err == nil && c.writing && len(c.out) > c.maxBuffered {
+		c.room.Wait()
+	}
+	if c.err != nil {
+		c.mu.Unlock()
+		return c.err
+	}
+	c.out = binary.BigEndian.AppendUint32(c.out, uint32(size))
+	for _, p := range parts {
+		c.out = append(c.out, p...)
+	}
+	if c.writing {
+		c.mu.Unlock()
+		return nil
+	}
+	c.writing = true
+	return c.flushLocked()
+}
+
+// flushLocked writes until nothing waits, then releases the lock. The caller
+// holds c.mu and has set c.writing.
+func (c *Conn) flushLocked() error {
+	for len(c.out) > 0 && c.err == nil {
+		buf := c.out
+		c.out = c.spare[:0]
+		c.spare = nil
+		c.room.Broadcast()
+		c.mu.Unlock()
+
+		c.nc.SetWriteDeadline(time.Now().Add(c.writeTimeout))
+		_, err := c.nc.Write(buf)
+
+		c.mu.Lock()
+		if cap(buf) <= 256<<10 {
+			c.spare = buf[:0]
+		}
+		if err != nil && c.err == nil {
+			c.err = ended("send", err)
+		}
+	}
+	c.writing = false
+	err := c.err
+	if err != nil {
+		c.out, c.spare = nil, nil
+	}
+	c.room.Broadcast()
+	c.mu.Unlock()
+	if err != nil {
+		c.nc.Close() // wakes the reader: both directions end together
+	}
+	return err
+}
+
+// Receive returns the next frame's body, valid until the next Receive.
+// io.EOF when the peer closed between two frames.
+func (c *Conn) Receive() ([]byte, error) {
+	var head [header]byte
+	if _, err := io.ReadFull(c.r, head[:]); err != nil {
+		if err == io.EOF {
+			return nil, io.EOF
+		}
+		return nil, ended("receive", err)
+	}
+	n := int(binary.BigEndian.Uint32(head[:]))
+	if n > c.maxFrame {
+		c.Close()
+		return nil, fault.Text(fault.Invalid, "receive frame", "", fmt.Sprintf("%d bytes announced, the limit is %d", n, c.maxFrame))
+	}
+	// A peer that only announces a large frame must not get the memory for it.
+	if cap(c.in) < n && n <= 64<<10 {
+		c.in = make([]byte, n)
+	}
+	if cap(c.in) >= n {
+		c.in = c.in[:n]
+		if _, err := io.ReadFull(c.r, c.in); err != nil {
+			return nil, ended("receive", err)
+		}
+		return c.in, nil
+	}
+	return c.receiveLarge(n)
+}
+
+func (c *Conn) receiveLarge(n int) ([]byte, error) {
+	buf := c.in[:0]
+	for len(buf) < n {
+		step := min(n-len(buf), max(64<<10, len(buf)))
+		start := len(buf)
+		buf = append(buf, make([]byte, step)...)
+		if _, err := io.ReadFull(c.r, buf[start:]); err != nil {
+			return nil, ended("receive", err)
+		}
+	}
+	if n <= 1<<20 {
+		c.in = buf
+	}
+	return buf, nil
+}
+
+// Buffered returns how many received bytes wait to be read: 0 means that
+// Receive would wait for the peer.
+func (c *Conn) Buffered() int { return c.r.Buffered() }
+
+// Close ends the line in both directions. Frames not yet written are lost.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = fault.New(fault.Lost, "send", "", net.ErrClosed)
+	}
+	c.room.Broadcast()
+	c.mu.Unlock()
+	return c.nc.Close()
+}
+
+func ended(op string, err error) error {
+	return fault.New(fault.Lost, op, "", err)
+}

@@ -1,0 +1,420 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/work/engine"
+	"github.com/universal-server/become/work/task"
+)
+
+// sink takes the outcomes of a run: a boss's line, or the job puller.
+type sink interface {
+	// outcomes takes consecutive outcomes. items belongs to the caller again
+	// when it returns.
+	outcomes(o task.Outcomes)
+	progress(pack uint64, index int, value []byte)
+	// attempt returns how often the pack's tasks were begun before, plus 1.
+	attempt(index int) int
+}
+
+// run is a pack under way. One goroutine (exec) runs its tasks; cancelling,
+// the budget and the grace come from others and go through mu.
+type run struct {
+	w        *Worker
+	out      sink
+	pack     task.Pack
+	fn       engine.Function // nil when the lookup failed
+	fnErr    error
+	patience *time.Timer // while waiting for a slot
+	onEnd    func()      // called once when the final outcomes were sent
+	blocked  int         // nested calls being waited for; guarded by w.mu
+
+	mu       sync.Mutex
+	limit    int // tasks below it are run here, the others were returned
+	current  int // index of the task running; -1 before the first
+	recorded int // tasks below it have an outcome
+	sent     int // outcomes below it were sent
+	items    []byte
+	began    time.Time    // when the tasks in items began
+	canceled map[int]bool // tasks to be refused when their turn comes
+	all      error        // every task is cancelled, for this reason
+	ctx      context.Context
+	stop     context.CancelCauseFunc
+	graceful *time.Timer
+	over     bool // the final frame was sent: nothing more may be
+	failed   int
+}
+
+func (w *Worker) newRun(pack task.Pack, out sink) *run {
+	r := &run{w: w, out: out, pack: pack, limit: pack.Count, current: -1}
+	r.fn, r.fnErr = w.opts.Engine.Lookup(pack.Function)
+	return r
+}
+
+func (r *run) slotLimit() int {
+	if r.fn == nil {
+		return 0
+	}
+	return r.fn.Limits().Slots
+}
+
+// giveBack returns the whole pack, which has not begun.
+func (r *run) giveBack() {
+	r.mu.Lock()
+	r.limit = 0
+	r.finalLocked()
+	r.mu.Unlock()
+}
+
+// exec runs the tasks one after another in the goroutine of a slot.
+func (r *run) exec() {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		// The function called runtime.Goexit: its goroutine, this one, is lost,
+		// the rest of the pack is not.
+		if r.record(task.Outcome{Status: task.Failed, Err: fault.Text(fault.Remote, "run function", r.pack.Function, "it ended its goroutine (runtime.Goexit)")}) {
+			r.w.wg.Go(r.exec)
+		}
+	}()
+	var scratch []byte
+	var budget *time.Timer
+	if r.pack.Count > 1 {
+		budget = time.AfterFunc(task.Budget, r.keepOnlyCurrent)
+		defer budget.Stop()
+	}
+	for {
+		value, ctx, ok := r.next()
+		if !ok {
+			break
+		}
+		var o task.Outcome
+		o, scratch = r.one(ctx, value, scratch[:0])
+		if !r.record(o) {
+			break
+		}
+	}
+	returned = true
+	r.end()
+}
+
+// next claims the next task and makes its context.
+func (r *run) next() (task.Value, *taskContext, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !r.over && r.current+1 < r.limit {
+		r.current++
+		var v task.Value
+		v, r.pack.Values = task.NextValue(r.pack.Values)
+		if r.began.IsZero() {
+			r.began = time.Now()
+		}
+		if cause := r.cancelCauseLocked(r.current); cause != nil {
+			r.appendLocked(task.Outcome{Status: task.Failed, Err: fault.New(fault.Canceled, "run function", r.pack.Function, cause)})
+			continue
+		}
+		if r.ctx == nil || r.ctx.Err() != nil {
+			r.ctx, r.stop = context.WithCancelCause(r.w.ctx)
+		}
+		return v, &taskContext{Context: r.ctx, r: r, index: r.current}, true
+	}
+	return task.Value{}, nil, false
+}
+
+func (r *run) cancelCauseLocked(index int) error {
+	if r.all != nil {
+		return r.all
+	}
+	if r.canceled[index] {
+		return errCanceled
+	}
+	return nil
+}
+
+// one runs one task. The answer is in the returned slice.
+func (r *run) one(ctx *taskContext, v task.Value, scratch []byte) (task.Outcome, []byte) {
+	if r.fnErr != nil {
+		return task.Outcome{Status: task.GaveUp, Err: r.fnErr}, scratch
+	}
+	var c context.Context = ctx
+	timeout := r.pack.Timeout
+	if timeout == 0 {
+		timeout = time.Duration(r.fn.Limits().TimeoutMS) * time.Millisecond
+	}
+	if timeout > 0 {
+		withTimeout, cancel := context.WithTimeoutCause(c, timeout, fmt.Errorf("longer than %v", timeout))
+		defer cancel()
+		// The grace begins when the time is over, whatever the function does.
+		defer context.AfterFunc(withTimeout, func() { r.expire(ctx.index, withTimeout) })()
+		c = withTimeout
+	}
+	input := v.Data
+	if v.Ref {
+		loaded, err := r.load(c, string(v.Data))
+		if err != nil {
+			return task.Outcome{Status: task.Failed, Err: err}, scratch
+		}
+		input = loaded
+	}
+	answer, err := r.fn.Invoke(c, r.pack.Format, input, scratch)
+	if err != nil {
+		return outcomeOf(c, r.pack.Function, err), answer
+	}
+	if len(answer) > task.Inline {
+		name, err := r.store(c, answer)
+		if err != nil {
+			return task.Outcome{Status: task.Failed, Err: err}, answer
+		}
+		return task.Outcome{Status: task.OKRef, Value: []byte(name)}, nil
+	}
+	return task.Outcome{Status: task.OK, Value: answer}, answer
+}
+
+func (r *run) load(ctx context.Context, name string) ([]byte, error) {
+	if r.w.opts.Values == nil {
+		return nil, fault.Text(fault.Invalid, "load value", name, "this worker takes no values by reference")
+	}
+	return r.w.opts.Values.Load(ctx, name)
+}
+
+func (r *run) store(ctx context.Context, value []byte) (string, error) {
+	if r.w.opts.Values == nil {
+		return "", fault.Text(fault.Invalid, "answer", r.pack.Function, fmt.Sprintf("%d bytes, the limit is %d", len(value), task.Inline))
+	}
+	return r.w.opts.Values.Store(ctx, value)
+}
+
+// outcomeOf sorts a function's error: what it says itself, and what the end
+// of its context makes of it.
+func outcomeOf(ctx context.Context, function string, err error) task.Outcome {
+	if retry, ok := errors.AsType[*engine.RetryError](err); ok {
+		if retry.Err != nil {
+			err = retry.Err
+		}
+		return task.Outcome{Status: task.Retry, After: retry.After, Err: remote(function, err)}
+	}
+	if quit, ok := errors.AsType[*engine.GiveUpError](err); ok {
+		return task.Outcome{Status: task.GaveUp, Err: remote(function, quit.Err)}
+	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return task.Outcome{Status: task.Failed, Err: fault.New(fault.KindOf(ctx.Err()), "run function", function, context.Cause(ctx))}
+	}
+	return task.Outcome{Status: task.Failed, Err: remote(function, err)}
+}
+
+// remote marks an error nobody classified as the function's own.
+func remote(function string, err error) error {
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	kind := fault.Remote
+	if k := fault.KindOf(err); k != fault.Internal {
+		kind = k
+	}
+	return &fault.Error{Kind: kind, Err: err}
+}
+
+// record keeps the current task's outcome and reports whether more may follow.
+func (r *run) record(o task.Outcome) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return false
+	}
+	if r.graceful != nil {
+		r.graceful.Stop()
+		r.graceful = nil
+	}
+	r.appendLocked(o)
+	if len(r.items) > task.Inline {
+		r.flushLocked(false)
+	}
+	return true
+}
+
+func (r *run) appendLocked(o task.Outcome) {
+	if o.Status != task.OK && o.Status != task.OKRef {
+		r.failed++
+	}
+	r.recorded++
+	r.items = task.AppendOutcome(r.items, o)
+}
+
+// flushLocked sends the outcomes there are.
+func (r *run) flushLocked(final bool) {
+	var nanos uint64
+	if !r.began.IsZero() {
+		nanos = uint64(time.Since(r.began))
+	}
+	r.out.outcomes(task.Outcomes{
+		Pack: r.pack.ID, First: r.sent, Count: r.recorded - r.sent, Final: final, Limit: r.limit, Nanos: nanos, Items: r.items,
+	})
+	r.sent = r.recorded
+	r.items = r.items[:0]
+	if !final {
+		r.began = time.Now()
+	}
+}
+
+// running reports whether the current task has no outcome yet.
+func (r *run) running() bool { return r.current >= r.recorded }
+
+func (r *run) finalLocked() {
+	if r.over {
+		return
+	}
+	r.flushLocked(true)
+	r.over = true
+	if r.onEnd != nil {
+		r.onEnd()
+	}
+}
+
+// end sends the final outcomes and frees the slot.
+func (r *run) end() {
+	r.mu.Lock()
+	r.finalLocked()
+	if r.stop != nil {
+		r.stop(nil)
+	}
+	done, failed := r.recorded, r.failed
+	r.mu.Unlock()
+	r.w.finished(r, done, failed)
+}
+
+// keepOnlyCurrent returns the tasks not begun and sends the outcomes so far.
+func (r *run) keepOnlyCurrent() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over || r.current < 0 || r.limit <= r.current+1 {
+		return
+	}
+	r.limit = r.current + 1
+	r.flushLocked(false)
+}
+
+// cancel ends one task, or makes sure that it does not begin.
+func (r *run) cancel(index int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.over || index < r.current || index >= r.limit:
+	case index == r.current:
+		if r.stop != nil {
+			r.stop(errCanceled)
+		}
+		r.beginGraceLocked(index, fault.New(fault.Canceled, "run function", r.pack.Function, errCanceled))
+	default:
+		if r.canceled == nil {
+			r.canceled = map[int]bool{}
+		}
+		r.canceled[index] = true
+	}
+}
+
+// cancelAll ends every task of the pack.
+func (r *run) cancelAll(cause error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over {
+		return
+	}
+	r.all = cause
+	if r.stop != nil {
+		r.stop(cause)
+	}
+	if r.current >= 0 {
+		r.beginGraceLocked(r.current, fault.New(fault.Canceled, "run function", r.pack.Function, cause))
+	}
+}
+
+// expire begins the grace of a task that is out of time.
+func (r *run) expire(index int, ctx context.Context) {
+	if ctx.Err() != context.DeadlineExceeded {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over && r.current == index {
+		r.beginGraceLocked(index, fault.New(fault.Deadline, "run function", r.pack.Function, context.Cause(ctx)))
+	}
+}
+
+func (r *run) beginGraceLocked(index int, why *fault.Error) {
+	if r.graceful != nil || !r.running() {
+		return
+	}
+	r.graceful = time.AfterFunc(r.w.opts.grace(), func() { r.abandon(index, why) })
+}
+
+// abandon answers for a task that ignores its context, and gives up the
+// process it runs in.
+func (r *run) abandon(index int, why *fault.Error) {
+	r.mu.Lock()
+	if r.over || r.current != index || !r.running() {
+		r.mu.Unlock()
+		return
+	}
+	why.Hint = "the function ignored its context; its process was killed"
+	r.appendLocked(task.Outcome{Status: task.Failed, Err: why})
+	r.limit = r.current + 1
+	r.finalLocked()
+	done, failed := r.recorded, r.failed
+	r.mu.Unlock()
+	r.w.finished(r, done, failed)
+	r.w.leave(fmt.Sprintf("function %s went on for %v after it was told to stop", r.pack.Function, r.w.opts.grace()))
+}
+
+// taskContext is the context of one task and the function's handle on its
+// worker in one allocation.
+type taskContext struct {
+	context.Context
+	r     *run
+	index int
+}
+
+var _ engine.Handle = (*taskContext)(nil)
+
+// Value answers for the handle and passes every other key on.
+func (c *taskContext) Value(key any) any {
+	if key == engine.HandleKey {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+// Format is the format of the task's values.
+func (c *taskContext) Format() engine.Format { return c.r.pack.Format }
+
+// Attempt is 1 the first time the task is run.
+func (c *taskContext) Attempt() int { return c.r.out.attempt(c.index) }
+
+// Progress sends value to the boss, unless the task has ended.
+func (c *taskContext) Progress(value []byte) error {
+	if len(value) > task.Inline {
+		return fault.Text(fault.Invalid, "report progress", "", fmt.Sprintf("%d bytes, the limit is %d", len(value), task.Inline))
+	}
+	c.r.mu.Lock()
+	live := !c.r.over && c.r.current == c.index
+	c.r.mu.Unlock()
+	if live {
+		c.r.out.progress(c.r.pack.ID, c.index, value)
+	}
+	return nil
+}
+
+// Block lends the slot to others, until every Block has its Unblock.
+func (c *taskContext) Block() {
+	c.r.keepOnlyCurrent()
+	c.r.w.block(c.r)
+}
+
+// Unblock takes the slot back.
+func (c *taskContext) Unblock() { c.r.w.unblock(c.r) }
