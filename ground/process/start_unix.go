@@ -1,0 +1,254 @@
+//go:build linux || darwin
+
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	sigKill = syscall.SIGKILL
+	sigTerm = syscall.SIGTERM
+)
+
+// String returns "sh (4711)".
+func (p *Process) String() string { return p.name + " (" + strconv.Itoa(p.pid) + ")" }
+
+// opened is what a start has opened so far; the child's side is closed in any
+// case, the parent's when the start fails.
+type opened struct {
+	child  []int // descriptors of the child, by their number there
+	own    []io.Closer
+	pipes  [2]*os.File // read ends of stdout and stderr, or nil
+	parent net.Conn
+}
+
+func (o *opened) closeChild() {
+	for _, fd := range o.child {
+		unix.Close(fd)
+	}
+}
+
+func (o *opened) closeOwn() {
+	for _, c := range o.own {
+		c.Close()
+	}
+}
+
+func (p *Process) start(ctx context.Context, spec Spec) error {
+	var o opened
+	err := o.open(spec)
+	if err == nil {
+		p.pid, err = spawn(ctx, spec, o.child)
+	}
+	o.closeChild()
+	if err != nil {
+		o.closeOwn()
+		return err
+	}
+	p.control = o.parent
+	for i, w := range []io.Writer{spec.Stdout, spec.Stderr} {
+		if r := o.pipes[i]; r != nil {
+			p.pumps.Go(func() { pump(w, r) })
+		}
+	}
+	go p.reap(o.pipes) // ends by closing gone
+	if err := limit(p.pid, spec); err != nil {
+		if o.parent != nil {
+			o.parent.Close()
+		}
+		return errors.Join(err, p.Kill())
+	}
+	return nil
+}
+
+func (o *opened) open(spec Spec) error {
+	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	o.child = append(o.child, null)
+	for i, w := range []io.Writer{spec.Stdout, spec.Stderr} {
+		if err := o.openOutput(i, w, null); err != nil {
+			return err
+		}
+	}
+	if spec.Control {
+		conn, fd, err := pair()
+		if err != nil {
+			return err
+		}
+		o.parent, o.own, o.child = conn, append(o.own, conn), append(o.child, fd)
+	}
+	for _, f := range spec.ExtraFiles {
+		fd, err := duplicate(f)
+		if err != nil {
+			return err
+		}
+		o.child = append(o.child, fd)
+	}
+	return nil
+}
+
+func (o *opened) openOutput(i int, w io.Writer, null int) error {
+	if w == nil {
+		fd, err := unix.FcntlInt(uintptr(null), unix.F_DUPFD_CLOEXEC, 0)
+		if err == nil {
+			o.child = append(o.child, fd)
+		}
+		return err
+	}
+	// Not os.Pipe: it would make the child's end non-blocking, and programs in other
+	// languages lose output to EAGAIN then.
+	r, wr, err := pipe()
+	if err != nil {
+		return err
+	}
+	o.child = append(o.child, wr)
+	if err := unix.SetNonblock(r, true); err != nil {
+		unix.Close(r)
+		return err
+	}
+	o.pipes[i] = os.NewFile(uintptr(r), "output")
+	o.own = append(o.own, o.pipes[i])
+	return nil
+}
+
+// duplicate returns a descriptor of f's open file without touching its flags,
+// which File.Fd would.
+func duplicate(f *os.File) (fd int, err error) {
+	raw, err := f.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	if cerr := raw.Control(func(n uintptr) {
+		fd, err = unix.FcntlInt(n, unix.F_DUPFD_CLOEXEC, 0)
+	}); cerr != nil {
+		return -1, cerr
+	}
+	return fd, err
+}
+
+// spawn starts the executable. ETXTBSY is tried again: an executable this very
+// process has just written can be held open for writing by another child between
+// its fork and its exec, for microseconds (https://go.dev/issue/22315).
+func spawn(ctx context.Context, spec Spec, fds []int) (pid int, err error) {
+	keepInherited()
+	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: spec.Env, Sys: sysProcAttr()}
+	if attr.Env == nil {
+		attr.Env = []string{}
+	}
+	for _, fd := range fds {
+		attr.Files = append(attr.Files, uintptr(fd))
+	}
+	argv := append([]string{spec.Path}, spec.Args...)
+	for wait := time.Millisecond; ; wait *= 2 {
+		onStarter(func() { pid, err = syscall.ForkExec(spec.Path, argv, attr) })
+		if !errors.Is(err, syscall.ETXTBSY) || wait > 256*time.Millisecond {
+			return pid, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+// keepInherited keeps to this process what it inherited itself without
+// close-on-exec, from a shell for example. Everything Go opens has the flag already.
+var keepInherited = sync.OnceFunc(func() {
+	entries, _ := os.ReadDir("/dev/fd")
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+})
+
+// pump copies a child's output until it ends or the read deadline passes.
+// When w fails the rest is read and dropped: a child must not block, nor die of
+// SIGPIPE, because its log cannot be written.
+func pump(w io.Writer, r *os.File) {
+	defer r.Close()
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 && w != nil {
+			if _, werr := w.Write(buf[:n]); werr != nil {
+				w = nil
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// reap waits for the child's end, takes its group with it, and announces each step.
+func (p *Process) reap(pipes [2]*os.File) {
+	status := p.waitAndKillGroup()
+	p.exit = exitOf(status)
+	close(p.reaped)
+	for _, r := range pipes {
+		if r != nil {
+			r.SetReadDeadline(time.Now().Add(drainWithin))
+		}
+	}
+	go func() {
+		p.pumps.Wait()
+		close(p.done)
+	}()
+	for wait := time.Millisecond; !groupGone(p.pid); wait = min(2*wait, 100*time.Millisecond) {
+		time.Sleep(wait)
+	}
+	close(p.gone)
+}
+
+// signal sends sig to the group unless the child was reaped, for then the
+// number may belong to somebody else, and the group was killed already.
+func (p *Process) signal(sig syscall.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.isReaped {
+		unix.Kill(-p.pid, sig)
+	}
+}
+
+func (p *Process) waitAndKillGroup() unix.WaitStatus {
+	awaitEnd(p.pid)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	unix.Kill(-p.pid, sigKill)
+	var status unix.WaitStatus
+	for {
+		_, err := unix.Wait4(p.pid, &status, 0, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	p.isReaped = true
+	return status
+}
+
+func exitOf(status unix.WaitStatus) Exit {
+	if status.Signaled() {
+		name := unix.SignalName(status.Signal())
+		if name == "" {
+			name = fmt.Sprintf("signal %d", int(status.Signal()))
+		}
+		return Exit{Code: -1, Signal: name, Reason: "killed by " + name}
+	}
+	return Exit{Code: status.ExitStatus(), Reason: fmt.Sprintf("exit status %d", status.ExitStatus())}
+}
