@@ -238,3 +238,9 @@ func decodeNothing(b []byte) (struct{}, error) {
 	}
 	return struct{}{}, decoder.Wellformed(b)
 }
+
+// Into decodes CBOR into v, a non-nil pointer.
+func Into(b []byte, v any) error { return decoder.Unmarshal(b, v) }
+
+// From encodes v as CBOR after dst.
+func From(dst []byte, v any) ([]byte, error) { return appendCBOR(dst, v) }

@@ -112,8 +112,7 @@ func (b *Boss) Prepare(digest string) error {
 // Cancel ends a call: one that waits is answered at once, one that runs is
 // told to stop and answered when it has, or after the worker's grace.
 func (b *Boss) Cancel(c *Call) {
-	p := c.pool
-	if p != nil {
+	if p := c.pool.Load(); p != nil {
 		p.cancelCall(c)
 	}
 }

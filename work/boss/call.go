@@ -25,8 +25,9 @@ type Call struct {
 
 	state atomic.Uint32
 
+	pool atomic.Pointer[pool] // where it is held; nil before Start took it
+
 	// Guarded by the pool's mutex.
-	pool     *pool
 	lost     int // workers that died with it
 	tried    int
 	ln       *workerLine // while running

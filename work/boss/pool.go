@@ -131,7 +131,7 @@ func (p *pool) enqueue(calls []*Call) {
 		return
 	}
 	for _, c := range calls {
-		c.pool = p
+		c.pool.Store(p)
 	}
 	q := p.backlogLocked(calls[0].Function)
 	q.push(calls)
@@ -439,6 +439,11 @@ func (p *pool) retryLater(c *Call, after time.Duration) {
 // cancelCall ends a call where it is.
 func (p *pool) cancelCall(c *Call) {
 	p.mu.Lock()
+	if now := c.pool.Load(); now != p { // it moved to a quarantine meanwhile
+		p.mu.Unlock()
+		now.cancelCall(c)
+		return
+	}
 	if c.canceled || c.State() == Ended {
 		p.mu.Unlock()
 		return

@@ -8,15 +8,19 @@ import (
 
 // Subjects. Those with a digest end in it.
 const (
-	SubjectWant   = "become.want"    // boss → every node: Want, answered by Offer
-	SubjectUp     = "become.up."     // + digest; node → bosses: Endpoint
-	SubjectDown   = "become.down."   // + digest; node → bosses: Down
-	SubjectWake   = "become.wake"    // submitter → every node: the digest, as text: jobs are queued
-	SubjectStatus = "become.status"  // client → every node: empty, answered by Status
-	SubjectLogs   = "become.logs"    // client → every node: LogQuery, answered by LogChunk messages
-	SubjectNode   = "become.node."   // + node id + "." + verb: client → one node
-	SubjectCancel = "become.cancel." // + digest; client → workers: a job to cancel
+	SubjectWant     = "become.want"      // boss → every node: Want, answered by Offer
+	SubjectUp       = "become.up."       // + digest; node → bosses: Endpoint
+	SubjectDown     = "become.down."     // + digest; node → bosses: Down
+	SubjectWake     = "become.wake"      // submitter → every node: the digest, as text: jobs are queued
+	SubjectStatus   = "become.status"    // client → every node: empty, answered by Status
+	SubjectLogs     = "become.logs"      // client → every node: LogQuery, answered by LogChunk messages
+	SubjectNode     = "become.node."     // + node id + "." + verb: client → one node
+	SubjectProgress = "become.progress." // + boss + "." + job id; worker → boss
+	SubjectCancel   = "become.cancel."   // + digest; client → workers: a job to cancel
 )
+
+// ProgressSubject returns where a job's reports go.
+func ProgressSubject(boss, job string) string { return SubjectProgress + boss + "." + job }
 
 // Stores of a fleet.
 const (

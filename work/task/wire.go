@@ -121,6 +121,16 @@ func NextValue(b []byte) (Value, []byte) {
 	return v, d.b
 }
 
+// TakeValue takes the first value off b.
+func TakeValue(b []byte) (Value, []byte, error) {
+	d := decoder{b: b}
+	v := d.value()
+	if d.bad {
+		return Value{}, nil, errFrame
+	}
+	return v, d.b, nil
+}
+
 // Status says how a task ended.
 type Status byte
 

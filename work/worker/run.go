@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
@@ -33,6 +34,8 @@ type run struct {
 	patience *time.Timer // while waiting for a slot
 	onEnd    func()      // called once when the final outcomes were sent
 	blocked  int         // nested calls being waited for; guarded by w.mu
+
+	at atomic.Int32 // current, for those without mu
 
 	mu       sync.Mutex
 	limit    int // tasks below it are run here, the others were returned
@@ -111,6 +114,7 @@ func (r *run) next() (task.Value, *taskContext, bool) {
 	defer r.mu.Unlock()
 	for !r.over && r.current+1 < r.limit {
 		r.current++
+		r.at.Store(int32(r.current))
 		var v task.Value
 		v, r.pack.Values = task.NextValue(r.pack.Values)
 		if r.began.IsZero() {

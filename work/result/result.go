@@ -1,0 +1,135 @@
+package result
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/work/engine"
+	"github.com/universal-server/become/work/queue"
+	"github.com/universal-server/become/work/roster"
+	"github.com/universal-server/become/work/task"
+)
+
+// Record is the outcomes of consecutive jobs, and who ran them.
+type Record struct {
+	First    queue.ID // of the first job
+	Function string
+	Digest   string // from the subject
+	Boss     string // from the subject
+	Format   engine.Format
+	Worker   string
+	Node     string
+	PID      int
+	Attempt  int // tries it took
+	Time     time.Time
+	Outcomes []task.Outcome
+}
+
+const version = 1
+
+// Subject returns where a result is published.
+func Subject(digest, boss string, first queue.ID) string {
+	return fmt.Sprintf("%s.%s.%s.%d.%d", roster.LogResults, digest, boss, first.Seq, first.Index)
+}
+
+// BossFilter returns the subjects of all results for a boss.
+func BossFilter(boss string) string { return roster.LogResults + ".*." + boss + ".>" }
+
+func jobFilter(seq uint64) string { return fmt.Sprintf("%s.*.*.%d.*", roster.LogResults, seq) }
+
+// Append appends the record's wire form; Digest, Boss and First are in its subject.
+func (r *Record) Append(dst []byte) []byte {
+	dst = append(dst, version, byte(r.Format))
+	for _, s := range []string{r.Function, r.Worker, r.Node} {
+		dst = binary.AppendUvarint(dst, uint64(len(s)))
+		dst = append(dst, s...)
+	}
+	dst = binary.AppendUvarint(dst, uint64(r.PID))
+	dst = binary.AppendUvarint(dst, uint64(r.Attempt))
+	dst = binary.AppendUvarint(dst, uint64(len(r.Outcomes)))
+	for _, o := range r.Outcomes {
+		dst = task.AppendOutcome(dst, o)
+	}
+	return dst
+}
+
+var errRecord = errors.New("malformed result record")
+
+// Decode reads a result record with its subject. Values are parts of data.
+func Decode(subject string, data []byte) (*Record, error) {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) != 5 || len(data) < 2 || data[0] != version {
+		return nil, errRecord
+	}
+	seq, err1 := strconv.ParseUint(tokens[3], 10, 64)
+	index, err2 := strconv.ParseUint(tokens[4], 10, 31)
+	if err1 != nil || err2 != nil {
+		return nil, errRecord
+	}
+	r := &Record{First: queue.ID{Seq: seq, Index: int(index)}, Digest: tokens[1], Boss: tokens[2], Format: engine.Format(data[1])}
+	b := data[2:]
+	number := func() uint64 {
+		n, size := binary.Uvarint(b)
+		if size <= 0 {
+			b = nil
+			return 0
+		}
+		b = b[size:]
+		return n
+	}
+	for _, s := range []*string{&r.Function, &r.Worker, &r.Node} {
+		n := number()
+		if uint64(len(b)) < n {
+			return nil, errRecord
+		}
+		*s = string(b[:n])
+		b = b[n:]
+	}
+	r.PID = int(number() & 0x7fffffff)
+	r.Attempt = int(number() & 0x7fffffff)
+	n := number()
+	if n == 0 || n > task.MaxTasks {
+		return nil, errRecord
+	}
+	for range n {
+		o, rest, err := task.NextOutcome(b)
+		if err != nil {
+			return nil, errRecord
+		}
+		r.Outcomes = append(r.Outcomes, o)
+		b = rest
+	}
+	if len(b) != 0 {
+		return nil, errRecord
+	}
+	return r, nil
+}
+
+// Find returns the first result kept for a job. fault.NotFound when there is none yet.
+func Find(ctx context.Context, log bus.Log, id queue.ID) (*Record, task.Outcome, error) {
+	from := uint64(1)
+	for {
+		records, err := log.Read(ctx, jobFilter(id.Seq), from, 64)
+		if err != nil {
+			return nil, task.Outcome{}, err
+		}
+		for _, stored := range records {
+			r, err := Decode(stored.Subject, stored.Data)
+			if err == nil && id.Index >= r.First.Index && id.Index < r.First.Index+len(r.Outcomes) {
+				r.Time = stored.Time
+				return r, r.Outcomes[id.Index-r.First.Index], nil
+			}
+			from = stored.Seq + 1
+		}
+		if len(records) < 64 {
+			return nil, task.Outcome{}, fault.Text(fault.NotFound, "find result of job", id.String(), "there is none")
+		}
+	}
+}
