@@ -141,6 +141,9 @@ func (r *cborReader) value(depth int) (goja.Value, error) {
 	if low == 31 && (major < 2 || major == 6) {
 		return nil, errors.New("indefinite length where CBOR has none")
 	}
+	if low == 27 && n == indefinite && major < 6 && major > 1 {
+		return nil, errShort
+	}
 	switch major {
 	case 0:
 		if n > maxSafe {
@@ -245,10 +248,7 @@ func (r *cborReader) array(depth int, n uint64) (goja.Value, error) {
 	if n != indefinite && n > uint64(len(r.b)) {
 		return nil, errShort
 	}
-	var items []any
-	if n != indefinite {
-		items = make([]any, 0, min(n, maxValues))
-	}
+	items := make([]any, 0, min(n, 16)) // the length is only a claim, and there may be one per level
 	for i := uint64(0); r.more(i, n); i++ {
 		v, err := r.value(depth + 1)
 		if err != nil {

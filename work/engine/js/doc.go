@@ -19,7 +19,8 @@
 //     (see below) is stopped when it returns. The runtime is thrown away then.
 //   - Whatever a script throws is an error of kind fault.Remote with its stack; a
 //     thrown value whose property kind names a fault kind ("invalid", "busy", …)
-//     is of that kind. Endless recursion is a RangeError. A panic of the
+//     is of that kind. Recursion beyond 4000 calls is a RangeError, which the script
+//     cannot catch. A panic of the
 //     interpreter is fault.Internal for that call alone.
 //   - The answer of an async function is awaited: timers and promise jobs run
 //     until it settles, and what is pending then is dropped. A promise nothing
@@ -28,7 +29,7 @@
 //
 // Global variables live as long as their runtime and are seen by later calls
 // that happen to run there. They are a cache at best: nothing is shared between
-// runtimes, and a runtime goes away whenever a call in it was stopped.
+// runtimes, and a runtime goes away whenever a call in it was stopped or recursed too deep.
 //
 // # What a script can and cannot
 //

@@ -193,7 +193,7 @@ func (e *scriptEngine) start(ctx context.Context) (*runtime, error) {
 	rt := newRuntime(e)
 	err := rt.within(limited, rt.load)
 	switch {
-	case err == nil:
+	case err == nil && !rt.spoilt:
 		return rt, nil
 	case ctx.Err() != nil:
 		return nil, ended(ctx)

@@ -193,7 +193,7 @@ func TestInvoke_CBORForms(t *testing.T) {
 		{"c1fb41d452d9ec200000", `"2013-03-21T20:04:00.500Z"`},
 		// refused
 		{"ff", ""}, {"18", ""}, {"1c", ""}, {"1f", ""}, {"61ff", ""}, {"9bffffffffffffffff", ""},
-		{"bb7fffffffffffffff00", ""}, {"5bffffffffffffffff00", ""}, {"7f01ff", ""}, {"a101", ""},
+		{"bb7fffffffffffffff00", ""}, {"5bffffffffffffffff00", ""}, {"7f01ff", ""}, {"a101", ""}, {"9bffffffffffffffff01ff", ""}, {"bbffffffffffffffff0101ff", ""},
 		{"0101", ""}, {"f800", ""}, {"c0613f", ""}, {"c240", `0`}, {"c201", ""}, {"df01", ""}, {"9f", ""}, {"5f", ""},
 		{strings.Repeat("81", 300) + "01", ""},
 	} {
@@ -373,10 +373,13 @@ func TestInvoke_StopsWhatRuns(t *testing.T) {
 		`() => new Promise(ok => setTimeout(ok, 1e6))`,
 		`() => { const f = () => Promise.resolve().then(f); return f() }`,
 		`() => [3, 2, 1].sort(() => { while (true) {} })`,
-		`() => new Array(1e6).fill(0).map(() => { let i = 0; while (i < 1e6) i++ })`,
+		`() => new Array(1e5).fill(0).map(() => { let i = 0; while (i < 1e6) i++ })`,
 		`() => ({ get x() { while (true) {} } })`,
 		`() => ({ toJSON() { while (true) {} } })`,
 		`() => { throw { get message() { while (true) {} } } }`,
+		`() => { Promise.reject({ get message() { while (true) {} } }); while (true) {} }`,
+		`() => { Promise.reject({ get message() { while (true) {} } }) }`,
+		`() => { Promise.reject({ get message() { while (true) {} } }); return { toJSON() { while (true) {} } } }`,
 		`() => "a".replace(/a/g, () => { while (true) {} })`,
 		`() => { const g = (function*() { while (true) yield 1 })(); for (const x of g) {} }`,
 		`() => { console.log({ get x() { while (true) {} } }) }`,
@@ -392,7 +395,7 @@ func TestInvoke_StopsWhatRuns(t *testing.T) {
 			if !errors.Is(err, context.DeadlineExceeded) || fault.KindOf(err) != fault.Deadline {
 				t.Errorf("got %v, want deadline", err)
 			}
-			if took := time.Since(start); took > 3*time.Second {
+			if took := time.Since(start); took > 10*time.Second {
 				t.Errorf("took %v to stop", took)
 			}
 			for range 3 {
@@ -790,8 +793,13 @@ func BenchmarkOpen(b *testing.B) {
 	})
 	b.Run("first call", func(b *testing.B) {
 		for b.Loop() {
-			f := lookup(b, open(b, string(script), nil), "default")
-			invokeIn(b.Context(), f, "12")
+			e, err := js.Open(script, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := invokeIn(b.Context(), lookup(b, e, "default"), "12"); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 	b.Run("prepare", func(b *testing.B) {

@@ -225,11 +225,20 @@ func (rt *runtime) begin() {
 	rt.rejected = rt.rejected[:0]
 }
 
-// end drops what a call left behind and tells of rejections nobody looked at.
+// end drops what a call left behind and tells of rejections nobody looked at. Not
+// after a call was stopped: describing runs getters of the script, and the one
+// interrupt that could stop them is spent.
 func (rt *runtime) end() {
 	rt.loop.reset()
 	for _, p := range rt.rejected {
-		rt.engine.opts.log()("error", "Uncaught (in promise) "+rt.describe(p.Result()))
+		if rt.spoilt {
+			break
+		}
+		line := "Uncaught (in promise)"
+		if ex := rt.vm.Try(func() { line += " " + rt.describe(p.Result()) }); ex != nil {
+			line += " a value that cannot be described"
+		}
+		rt.engine.opts.log()("error", line)
 	}
 	clear(rt.rejected)
 	rt.rejected = rt.rejected[:0]
