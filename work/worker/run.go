@@ -376,6 +376,22 @@ func (r *run) abandon(index int, why *fault.Error) {
 	r.w.leave(fmt.Sprintf("function %s went on for %v after it was told to stop", r.pack.Function, r.w.opts.grace()))
 }
 
+// condemn answers the running task with why its process is killed.
+func (r *run) condemn(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.over || !r.running() {
+		return
+	}
+	if _, ok := r.out.(*job); ok {
+		return // jobs are run again by their lease, up to their tries
+	}
+	err := fault.Text(fault.Lost, "run function", r.pack.Function, "its process was killed: "+reason)
+	r.appendLocked(task.Outcome{Status: task.GaveUp, Err: err})
+	r.limit = r.current + 1
+	r.finalLocked()
+}
+
 // taskContext is the context of one task and the function's handle on its
 // worker in one allocation.
 type taskContext struct {

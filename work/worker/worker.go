@@ -233,6 +233,21 @@ func (w *Worker) leave(reason string) {
 	}
 }
 
+// Condemn answers every running task with an error that says why this process
+// is about to be killed, and takes no more.
+func (w *Worker) Condemn(reason string) {
+	w.mu.Lock()
+	w.draining = true
+	var runs []*run
+	for r := range w.active {
+		runs = append(runs, r)
+	}
+	w.mu.Unlock()
+	for _, r := range runs {
+		r.condemn(reason)
+	}
+}
+
 // Drain takes no new packs, returns those that wait, and returns when those that
 // run have ended or ctx does.
 func (w *Worker) Drain(ctx context.Context) error {

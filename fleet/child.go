@@ -1,0 +1,55 @@
+package fleet
+
+import (
+	"context"
+	"log/slog"
+	"os"
+
+	"github.com/universal-server/become/ground/bus/jet"
+	"github.com/universal-server/become/ground/home"
+	"github.com/universal-server/become/ground/key"
+	"github.com/universal-server/become/work/control"
+	"github.com/universal-server/become/work/queue"
+	"github.com/universal-server/become/work/worker"
+)
+
+// ConnectChild joins the fleet as the worker process that start describes,
+// with no more rights than its ticket gives.
+func ConnectChild(ctx context.Context, start control.Start, logger *slog.Logger) (*Fleet, error) {
+	parts := Parts{ID: start.Worker, URL: start.Bus, Logger: logger}
+	opts := &jet.Options{Name: start.Name, Ticket: start.Ticket, Public: start.Public, InboxPrefix: "_INBOX.w_" + start.Worker, Logger: logger}
+	if start.Public != "" {
+		public, err := key.ParsePublic(start.Public)
+		if err != nil {
+			return nil, err
+		}
+		parts.Verifier = public
+		parts.Dial = Dialer(public, home.MachineID())
+	}
+	b, err := jet.Connect(ctx, start.Bus, opts)
+	if err != nil {
+		return nil, err
+	}
+	parts.Bus = b
+	f, err := New(ctx, parts)
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	f.OnClose(func() { b.Close() })
+	return f, nil
+}
+
+// RunJobs runs the bundle's jobs on w until ctx ends. A solo worker takes the
+// jobs that are suspected of killing their process, every other one the rest.
+func RunJobs(ctx context.Context, f *Fleet, start control.Start, w *worker.Worker) error {
+	class := queue.Normal
+	if start.Solo {
+		class = queue.Solo
+	}
+	stores := f.Stores()
+	return w.RunJobs(ctx, worker.JobOptions{
+		Digest: start.Digest, Class: class, Node: start.Node, PID: os.Getpid(), Bus: f.Bus(),
+		Queue: stores.Jobs, Results: stores.Results, Dead: stores.Dead, Tombs: stores.Tombs,
+	})
+}

@@ -1,0 +1,73 @@
+package embed
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/universal-server/become/ground/key"
+)
+
+// gate lets in who holds a ticket of the fleet.
+type gate struct {
+	public key.Public
+	logger *slog.Logger
+}
+
+// Check reports whether the client may come in, and gives it its rights.
+func (g *gate) Check(c server.ClientAuthentication) bool {
+	claims, err := g.public.CheckTicket(c.GetOpts().Token, time.Now())
+	if err != nil {
+		if g.logger != nil {
+			g.logger.Warn("refused a connection to the bus", "from", c.RemoteAddress(), "err", err)
+		}
+		return false
+	}
+	user := &server.User{Username: string(claims.Role) + " " + claims.ID}
+	if claims.Role == key.RoleWorker {
+		user.Permissions = workerRights(claims)
+	} else if claims.Role != key.RoleNode && claims.Role != key.RoleOperator {
+		return false
+	}
+	c.RegisterUser(user)
+	return true
+}
+
+// workerRights are those of a process that runs user code: its own bundle's
+// jobs and results, values, and calling others. Nothing that administers a stream,
+// nothing that changes code or names, no other process's answers.
+func workerRights(c key.Claims) *server.Permissions {
+	jobs := "become_job"
+	publish := []string{
+		// As a boss: finding workers, submitting jobs, cancelling them.
+		"become.want", "become.wake", "become.progress.>", jobs + ".>", "$KV.become_tombs.>",
+		// Its bundle's results and dead letters.
+		"become_result." + c.Digest + ".>", "become_dead." + c.Digest + ".>",
+		// Values by reference.
+		"$O.become_values.>",
+		// Its jobs: consumer of its own filters, acknowledgements.
+		"$JS.API.INFO",
+		"$JS.API.CONSUMER.MSG.NEXT." + jobs + ".*", "$JS.API.CONSUMER.INFO." + jobs + ".*",
+		"$JS.API.CONSUMER.CREATE." + jobs + ".*.become_job." + c.Digest + ".run.>",
+		"$JS.API.CONSUMER.CREATE." + jobs + ".*.become_job." + c.Digest + ".solo.>",
+		"$JS.ACK." + jobs + ".>",
+		"$JS.FC.>",
+	}
+	for _, store := range []string{jobs, "become_result", "become_dead", "KV_become_names", "KV_become_bundles", "KV_become_tombs", "OBJ_become_code", "OBJ_become_values"} {
+		publish = append(publish, "$JS.API.STREAM.INFO."+store)
+	}
+	for _, store := range []string{"become_result", "KV_become_names", "KV_become_bundles", "KV_become_tombs", "OBJ_become_values"} {
+		publish = append(publish,
+			"$JS.API.STREAM.MSG.GET."+store, "$JS.API.DIRECT.GET."+store, "$JS.API.DIRECT.GET."+store+".>",
+			// Watching and reading by short-lived consumers.
+			"$JS.API.CONSUMER.CREATE."+store, "$JS.API.CONSUMER.CREATE."+store+".>", "$JS.API.CONSUMER.DELETE."+store+".*", "$JS.API.CONSUMER.INFO."+store+".*")
+	}
+	return &server.Permissions{
+		Publish: &server.SubjectPermission{Allow: publish},
+		Subscribe: &server.SubjectPermission{Allow: []string{
+			"_INBOX.w_" + c.ID + ".>", "become.up.>", "become.down.>", "become.cancel." + c.Digest,
+			"become.progress.>", "become_result.>",
+		}},
+	}
+}

@@ -1,0 +1,22 @@
+// Package jet is the bus on NATS JetStream: an embedded server, one of its own,
+// or a cluster, told apart by the URL alone.
+//
+//	boss, node, worker → [jet] → nats-server
+//
+// It is the only package that speaks NATS (bus/embed runs the server).
+//
+// # How contracts become NATS
+//
+//	Messenger  core subjects
+//	Queue      a work-queue stream; Consumer: a durable pull consumer named after its filter
+//	Log        a stream with limits
+//	KV         a key-value bucket whose reads go to the leader (no direct gets)
+//	Blobs      an object store
+//
+// # Guarantees
+//
+// Those of package bus. What an acknowledgement means is the server's setting: written to the operating
+// system (survives kill -9 of the server), or to the disk (survives a power cut). The
+// connection is kept up for ever; while it is away, requests wait until their
+// context ends.
+package jet

@@ -1,0 +1,93 @@
+package jet
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/universal-server/become/ground/fault"
+)
+
+// Codes of JetStream errors that have no name in its client.
+const (
+	codeInsufficientResources = 10023
+	codeStorageExceeded       = 10047
+	codeMemoryExceeded        = 10028
+	codeStreamStoreFailed     = 10077
+	codeNotEnabled            = 10076
+	codeNotAvailable          = 10008
+)
+
+// wrong turns an error of NATS into one of the fleet's. Nil stays nil.
+func wrong(op, id string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*fault.Error](err); ok {
+		return err
+	}
+	if i := strings.Index(id, "@"); i >= 0 { // never show a password
+		id = id[i+1:]
+	}
+	e := fault.New(kindOf(err), op, id, err)
+	switch e.Kind {
+	case fault.Denied:
+		e.WithHint("the key is not that of this fleet: give the right one with --key or BECOME_KEY")
+	case fault.Busy:
+		e.WithHint("the store is full: free disk space, or wait until jobs are done")
+	}
+	return e
+}
+
+func kindOf(err error) fault.Kind {
+	if js, ok := errors.AsType[jetstream.JetStreamError](err); ok && js.APIError() != nil {
+		return kindOfCode(js.APIError())
+	}
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return kindOfCode(api)
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return fault.Canceled
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
+		return fault.Deadline
+	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrPermissionViolation):
+		return fault.Denied
+	case errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrKeyNotFound), errors.Is(err, jetstream.ErrObjectNotFound),
+		errors.Is(err, jetstream.ErrMsgNotFound), errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrBucketNotFound):
+		return fault.NotFound
+	case errors.Is(err, nats.ErrConnectionClosed), errors.Is(err, nats.ErrNoServers), errors.Is(err, nats.ErrDisconnected), errors.Is(err, nats.ErrStaleConnection):
+		return fault.Lost
+	case errors.Is(err, nats.ErrBadSubject), errors.Is(err, nats.ErrMaxPayload), errors.Is(err, jetstream.ErrInvalidKey):
+		return fault.Invalid
+	}
+	if strings.Contains(strings.ToLower(err.Error()), "authorization violation") {
+		return fault.Denied
+	}
+	return fault.Lost // the network's own errors
+}
+
+func kindOfCode(e *jetstream.APIError) fault.Kind {
+	switch e.ErrorCode {
+	case jetstream.JSErrCodeStreamWrongLastSequence, jetstream.JSErrCodeStreamWrongLastSequenceConstant:
+		return fault.Conflict
+	case jetstream.JSErrCodeMessageNotFound, jetstream.JSErrCodeStreamNotFound, jetstream.JSErrCodeConsumerNotFound:
+		return fault.NotFound
+	case codeInsufficientResources, codeStorageExceeded, codeMemoryExceeded, codeStreamStoreFailed:
+		return fault.Busy
+	case codeNotEnabled, codeNotAvailable:
+		return fault.Lost
+	}
+	switch e.Code {
+	case 404:
+		return fault.NotFound
+	case 400:
+		return fault.Invalid
+	case 503:
+		return fault.Busy
+	}
+	return fault.Internal
+}

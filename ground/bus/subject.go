@@ -1,0 +1,58 @@
+package bus
+
+import "strings"
+
+// ValidName reports whether s can name a store: letters, digits, '-' and '_'.
+func ValidName(s string) bool { return s != "" && only(s, nameChars) }
+
+// ValidKey reports whether s can be a key: letters, digits and any of "-_=./",
+// not beginning or ending with a dot.
+func ValidKey(s string) bool {
+	return s != "" && s[0] != '.' && s[len(s)-1] != '.' && only(s, nameChars+"=./")
+}
+
+const nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
+
+func only(s, chars string) bool {
+	for i := range len(s) {
+		if strings.IndexByte(chars, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// ValidSubject reports whether s is a subject, or with wildcards allowed a
+// pattern of subjects.
+func ValidSubject(s string, wildcards bool) bool {
+	tokens := strings.Split(s, ".")
+	for i, t := range tokens {
+		switch {
+		case t == "" || strings.ContainsAny(t, " \t\r\n\x00"):
+			return false
+		case t == "*" || t == ">":
+			if !wildcards || t == ">" && i != len(tokens)-1 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Match reports whether a subject matches a pattern.
+func Match(pattern, subject string) bool {
+	for {
+		p, prest, pmore := strings.Cut(pattern, ".")
+		if p == ">" {
+			return subject != ""
+		}
+		s, srest, smore := strings.Cut(subject, ".")
+		if p != "*" && p != s || pmore != smore {
+			return false
+		}
+		if !pmore {
+			return true
+		}
+		pattern, subject = prest, srest
+	}
+}

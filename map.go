@@ -1,0 +1,414 @@
+package become
+
+import (
+	"context"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/work/boss"
+	"github.com/universal-server/become/work/engine"
+	"github.com/universal-server/become/work/task"
+)
+
+// mapWindow is how many inputs Map has under way at once: enough to keep any
+// fleet busy, little enough to bound memory.
+const mapWindow = 1 << 16
+
+// mapChunk is how many inputs are handed to the boss together.
+const mapChunk = 1024
+
+// chunkWait is how long an input may wait for its chunk to fill.
+const chunkWait = time.Millisecond
+
+// Answer is one answer of a Map.
+type Answer[In, Out any] struct {
+	Index  int // of the input, from 0
+	Input  In
+	Value  Out
+	Err    error
+	Worker Worker
+}
+
+// Map runs the function on every input and yields each answer as it comes, one per
+// input. Inputs are drawn on a goroutine of its own, at most 65,536 ahead of the answers.
+// Small tasks travel together; a slow one never holds others back. When ctx
+// ends, inputs not yet answered are answered with its error; when the loop is
+// left, they are cancelled.
+func (f *Function[In, Out]) Map(ctx context.Context, on *Fleet, inputs iter.Seq[In], opts ...CallOptions) iter.Seq[Answer[In, Out]] {
+	return func(yield func(Answer[In, Out]) bool) {
+		m := newMapper(ctx, f, on, callOptions(opts))
+		defer m.stop()
+		m.wg.Go(func() { m.draw(inputs) })
+		for {
+			answers, more := m.next()
+			for i := range answers {
+				if !yield(answers[i]) {
+					return
+				}
+			}
+			m.taken(len(answers))
+			if !more {
+				return
+			}
+		}
+	}
+}
+
+// MapOrdered is Map with the answers in the order of the inputs.
+func (f *Function[In, Out]) MapOrdered(ctx context.Context, on *Fleet, inputs iter.Seq[In], opts ...CallOptions) iter.Seq[Answer[In, Out]] {
+	return func(yield func(Answer[In, Out]) bool) {
+		early := map[int]Answer[In, Out]{}
+		next := 0
+		m := newMapper(ctx, f, on, callOptions(opts))
+		defer m.stop()
+		m.wg.Go(func() { m.draw(inputs) })
+		for {
+			answers, more := m.next()
+			for _, a := range answers {
+				early[a.Index] = a
+			}
+			for ; ; next++ {
+				a, ok := early[next]
+				if !ok {
+					break
+				}
+				delete(early, next)
+				if !yield(a) {
+					return
+				}
+				m.taken(1)
+			}
+			if !more {
+				return
+			}
+		}
+	}
+}
+
+// chunk is inputs handed to the boss together. The calls and the inputs'
+// bytes are one allocation each.
+type chunk[In, Out any] struct {
+	m      *mapper[In, Out]
+	first  int // index of the first input
+	inputs []In
+	calls  []boss.Call
+	ends   []int // where each input's bytes end in data
+	data   []byte
+	open   []bool // not answered yet; guarded by m.mu
+}
+
+// mapper is one Map under way.
+type mapper[In, Out any] struct {
+	f      *Function[In, Out]
+	on     *Fleet
+	opts   CallOptions
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	digest string
+
+	fill    sync.Mutex // guards filling and the order of starts
+	filling *chunk[In, Out]
+	timer   *time.Timer
+
+	mu      sync.Mutex
+	room    sync.Cond
+	ready   chan struct{} // has an item when answers are there or all is drawn
+	answers []Answer[In, Out]
+	chunks  map[*chunk[In, Out]]int // chunks with open calls, and how many
+	drawn   int                     // inputs drawn
+	yielded int                     // answers the consumer is done with
+	given   int                     // answers given to next
+	over    bool                    // the source has ended
+	ended   error                   // ctx's error, once every open input was answered with it
+}
+
+func newMapper[In, Out any](ctx context.Context, f *Function[In, Out], on *Fleet, opts CallOptions) *mapper[In, Out] {
+	m := &mapper[In, Out]{f: f, on: on, opts: opts, ready: make(chan struct{}, 1), chunks: map[*chunk[In, Out]]int{}}
+	m.room.L = &m.mu
+	m.ctx, m.cancel = context.WithCancel(ctx)
+	m.timer = time.AfterFunc(time.Hour, m.flush)
+	m.timer.Stop()
+	return m
+}
+
+// draw takes the inputs and hands them to the boss.
+func (m *mapper[In, Out]) draw(inputs iter.Seq[In]) {
+	defer func() {
+		m.flush()
+		m.mu.Lock()
+		m.over = true
+		m.mu.Unlock()
+		m.wake()
+	}()
+	unblock := context.AfterFunc(m.ctx, func() {
+		m.mu.Lock()
+		m.room.Broadcast()
+		m.mu.Unlock()
+	})
+	defer unblock()
+	digest, err := m.on.target(m.ctx, m.f.deploy)
+	m.digest = digest
+	for in := range inputs {
+		if m.ctx.Err() != nil || !m.waitForRoom() {
+			return
+		}
+		if err != nil {
+			m.refuse(in, err)
+			continue
+		}
+		m.add(in)
+	}
+}
+
+// waitForRoom blocks while the window is full.
+func (m *mapper[In, Out]) waitForRoom() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.drawn-m.yielded >= mapWindow {
+		m.mu.Unlock()
+		m.flush()
+		m.mu.Lock()
+	}
+	for m.drawn-m.yielded >= mapWindow && m.ctx.Err() == nil {
+		m.room.Wait()
+	}
+	m.drawn++
+	return m.ctx.Err() == nil
+}
+
+// add puts one input into the chunk being filled, and starts the chunk when it
+// is full.
+func (m *mapper[In, Out]) add(in In) {
+	m.fill.Lock()
+	c := m.filling
+	if c == nil {
+		c = m.newChunk()
+		m.filling = c
+		m.timer.Reset(chunkWait)
+	}
+	data, err := m.f.in.Append(c.data, in)
+	if err == nil && len(data)-len(c.data) > task.Inline {
+		m.fill.Unlock()
+		m.large(in, data[len(c.data):])
+		return
+	}
+	if err != nil {
+		m.fill.Unlock()
+		m.refuse(in, fault.New(fault.Invalid, "send argument of", m.f.Name(), plain(err)))
+		return
+	}
+	c.data = data
+	c.ends = append(c.ends, len(data))
+	c.inputs = append(c.inputs, in)
+	full := len(c.inputs) == mapChunk || len(c.data) > task.Inline
+	m.fill.Unlock()
+	if full {
+		m.flush()
+	}
+}
+
+func (m *mapper[In, Out]) newChunk() *chunk[In, Out] {
+	return &chunk[In, Out]{m: m}
+}
+
+// flush starts the chunk being filled.
+func (m *mapper[In, Out]) flush() {
+	m.fill.Lock()
+	defer m.fill.Unlock()
+	c := m.filling
+	m.filling = nil
+	if c == nil || len(c.inputs) == 0 {
+		return
+	}
+	start := 0
+	values := make([]task.Value, len(c.inputs))
+	for i, end := range c.ends {
+		values[i].Data = c.data[start:end]
+		start = end
+	}
+	m.startChunk(c, values)
+}
+
+// large sends an input by reference, in a chunk of its own.
+func (m *mapper[In, Out]) large(in In, data []byte) {
+	m.flush()
+	v, err := m.on.f.Outline(m.ctx, data)
+	if err != nil {
+		m.refuse(in, err)
+		return
+	}
+	m.fill.Lock()
+	defer m.fill.Unlock()
+	c := m.newChunk()
+	c.inputs = []In{in}
+	m.startChunk(c, []task.Value{v})
+}
+
+// startChunk hands a chunk to the boss. m.fill is held.
+func (m *mapper[In, Out]) startChunk(c *chunk[In, Out], values []task.Value) {
+	n := len(c.inputs)
+	c.calls = make([]boss.Call, n)
+	c.open = make([]bool, n)
+	pointers := make([]*boss.Call, n)
+	for i := range c.calls {
+		c.calls[i] = boss.Call{
+			Digest: m.digest, Function: m.f.name, Format: engine.CBOR, Input: values[i],
+			Timeout: m.opts.Timeout, Tries: m.f.tries(m.opts), Sink: c, Index: i,
+		}
+		c.open[i] = true
+		pointers[i] = &c.calls[i]
+	}
+	m.mu.Lock()
+	c.first = m.given
+	m.given += n
+	m.chunks[c] = n
+	m.mu.Unlock()
+	if err := m.on.f.Boss().Start(m.ctx, pointers...); err != nil {
+		m.answerAll(c, err)
+	}
+	if m.ctx.Err() != nil { // the end came while they were handed over
+		m.cancelAll(c)
+	}
+}
+
+// refuse answers an input that never got to the boss.
+func (m *mapper[In, Out]) refuse(in In, err error) {
+	m.flush()
+	m.mu.Lock()
+	m.answers = append(m.answers, Answer[In, Out]{Index: m.given, Input: in, Err: err})
+	m.given++
+	m.mu.Unlock()
+	m.wake()
+}
+
+// Done takes one call's outcome.
+func (c *chunk[In, Out]) Done(call *boss.Call, o task.Outcome, by boss.Worker) {
+	if o.Status == task.OKRef { // to be fetched: not on the goroutine that reads the line
+		o.Value = append([]byte(nil), o.Value...)
+		c.m.on.f.Do(func() { c.take(call, o, by) })
+		return
+	}
+	c.take(call, o, by)
+}
+
+func (c *chunk[In, Out]) take(call *boss.Call, o task.Outcome, by Worker) {
+	m := c.m
+	value, err := decode(m.ctx, m.on, m.f.out, m.f.name, o)
+	m.mu.Lock()
+	wasEmpty := len(m.answers) == 0
+	c.answerLocked(call.Index, value, err, by)
+	m.mu.Unlock()
+	if wasEmpty {
+		m.wake()
+	}
+}
+
+func (c *chunk[In, Out]) answerLocked(i int, value Out, err error, by Worker) {
+	if !c.open[i] {
+		return
+	}
+	c.open[i] = false
+	m := c.m
+	m.answers = append(m.answers, Answer[In, Out]{Index: c.first + i, Input: c.inputs[i], Value: value, Err: err, Worker: by})
+	if m.chunks[c]--; m.chunks[c] == 0 {
+		delete(m.chunks, c)
+	}
+}
+
+// Progress passes a report on.
+func (c *chunk[In, Out]) Progress(_ *boss.Call, value []byte) {
+	if f := c.m.opts.OnProgress; f != nil {
+		f(Progress{value: append([]byte(nil), value...)})
+	}
+}
+
+// answerAll answers what is open in a chunk with err.
+func (m *mapper[In, Out]) answerAll(c *chunk[In, Out], err error) {
+	var none Out
+	m.mu.Lock()
+	for i := range c.open {
+		c.answerLocked(i, none, err, Worker{})
+	}
+	m.mu.Unlock()
+	m.wake()
+}
+
+func (m *mapper[In, Out]) wake() {
+	select {
+	case m.ready <- struct{}{}:
+	default:
+	}
+}
+
+// next returns the answers there are, at least one unless it is the end.
+func (m *mapper[In, Out]) next() (answers []Answer[In, Out], more bool) {
+	var back func()
+	defer func() {
+		if back != nil {
+			back()
+		}
+	}()
+	ctxDone := m.ctx.Done()
+	for {
+		m.mu.Lock()
+		answers = m.answers
+		m.answers = nil
+		more = !m.over || len(m.chunks) > 0
+		m.mu.Unlock()
+		if len(answers) > 0 || !more {
+			return answers, more
+		}
+		if back == nil {
+			back = yieldSlot(m.ctx)
+		}
+		select {
+		case <-m.ready:
+		case <-ctxDone:
+			ctxDone = nil
+			m.abort()
+		}
+	}
+}
+
+// taken makes room for n more inputs.
+func (m *mapper[In, Out]) taken(n int) {
+	m.mu.Lock()
+	m.yielded += n
+	m.room.Broadcast()
+	m.mu.Unlock()
+}
+
+// abort answers every open input with the context's error and cancels its call.
+func (m *mapper[In, Out]) abort() {
+	for c := range m.openChunks() {
+		m.answerAll(c, fault.New(fault.KindOf(m.ctx.Err()), "call", m.f.Name(), context.Cause(m.ctx)))
+		m.cancelAll(c)
+	}
+}
+
+func (m *mapper[In, Out]) cancelAll(c *chunk[In, Out]) {
+	for i := range c.calls {
+		m.on.f.Boss().Cancel(&c.calls[i])
+	}
+}
+
+func (m *mapper[In, Out]) openChunks() map[*chunk[In, Out]]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	open := make(map[*chunk[In, Out]]int, len(m.chunks))
+	for c, n := range m.chunks {
+		open[c] = n
+	}
+	return open
+}
+
+// stop ends the drawing and cancels what is open.
+func (m *mapper[In, Out]) stop() {
+	m.cancel()
+	m.timer.Stop()
+	m.wg.Wait()
+	m.abort()
+}

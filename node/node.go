@@ -1,0 +1,410 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/bundle"
+	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/bus/embed"
+	"github.com/universal-server/become/ground/bus/jet"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/home"
+	"github.com/universal-server/become/ground/key"
+	"github.com/universal-server/become/ground/logs"
+	"github.com/universal-server/become/work/roster"
+)
+
+// Options of a node. The zero value is a node of its own on this machine.
+type Options struct {
+	// Home is the node's folder. Default: home.Default.
+	Home string
+	// Workers is how many processes a bundle gets. Default 2.
+	Workers int
+	// Slots is how many tasks run at once in each. Default: the number of CPUs.
+	Slots int
+	// Listen is the address of the embedded bus, and its host that of the workers'
+	// lines. Beyond loopback a Key must be given. Default 127.0.0.1 and any free port.
+	Listen string
+	// URL of a bus to join instead of embedding one.
+	URL string
+	// Key of the fleet, or the path of its file. Default: the home's own, made at
+	// the first start.
+	Key string
+	// Durable makes every acknowledgement wait for the disk (fsync). Default: the
+	// operating system's cache, which survives kill -9 but not a power cut.
+	Durable bool
+	// Replicas is how many servers of a joined cluster keep each record. Default 1.
+	Replicas int
+	// Idle is how long a process without work is kept. Default 20 s.
+	Idle time.Duration
+	// Grace is how long a cancelled task may go on before its process is killed.
+	// Default 5 s.
+	Grace time.Duration
+	// Memory bounds the heap of each JavaScript process. Unit: bytes. Default 256 MiB.
+	Memory int64
+	// MaxRestarts is how many processes of one bundle may die within a minute
+	// before the bundle is given up for a minute. Default 20.
+	MaxRestarts int
+	// LogBytes bounds the stored output of all processes. Default 1 GiB.
+	LogBytes int64
+	// MaxStore bounds the bus's files. Default: what the disk has, less a reserve.
+	MaxStore int64
+	// Embedded marks a fleet that lasts only as long as a command.
+	Embedded bool
+	// Host is the executable that hosts bundles which are no executables. Default:
+	// this program, which then must be the become command.
+	Host    string
+	Version string
+	Logger  *slog.Logger
+}
+
+func (o *Options) setDefaults() {
+	if o.Home == "" {
+		o.Home = home.Default()
+	}
+	if o.Workers <= 0 {
+		o.Workers = 2
+	}
+	if o.Slots <= 0 {
+		o.Slots = runtime.NumCPU()
+	}
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	if o.Idle <= 0 {
+		o.Idle = 20 * time.Second
+	}
+	if o.Grace <= 0 {
+		o.Grace = 5 * time.Second
+	}
+	if o.Memory == 0 {
+		o.Memory = 256 << 20
+	}
+	if o.MaxRestarts <= 0 {
+		o.MaxRestarts = 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Node is a running node. Stop it.
+type Node struct {
+	opts    Options
+	started time.Time
+	home    *home.Home
+	key     *key.Key
+	server  *embed.Server // nil when another bus was joined
+	url     string
+	bus     bus.Bus
+	store   *bundle.Store
+	cache   *bundle.Cache
+	logs    *logs.Store
+	stores  fleet.Stores
+	machine string
+	lineTCP string // address for the workers' TLS listeners; empty: none
+
+	ctx    context.Context // ends with Stop
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	subs   []bus.Subscription
+
+	mu       sync.Mutex
+	pools    map[poolKey]*pool
+	stopping bool
+	wake     chan struct{} // has an item when jobs were submitted
+}
+
+// Start opens the home, the bus and everything else, and returns when bosses
+// can find the node. ctx bounds the start only.
+func Start(ctx context.Context, opts Options) (*Node, error) {
+	opts.setDefaults()
+	n := &Node{opts: opts, started: time.Now(), pools: map[poolKey]*pool{}, wake: make(chan struct{}, 1), machine: home.MachineID()}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	if err := n.open(ctx); err != nil {
+		n.Stop()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) open(ctx context.Context) (err error) {
+	if err := n.checkListen(); err != nil {
+		return err
+	}
+	if n.home, err = home.Open(n.opts.Home); err != nil {
+		return err
+	}
+	if n.key, err = n.openKey(); err != nil {
+		return err
+	}
+	if err = n.openBus(ctx); err != nil {
+		return err
+	}
+	if n.logs, err = logs.Open(n.home.Logs(), &logs.Options{MaxBytes: n.opts.LogBytes, Logger: n.opts.Logger}); err != nil {
+		return err
+	}
+	if n.cache, err = bundle.OpenCache(n.home.Cache(), 0); err != nil {
+		return err
+	}
+	if n.stores, err = fleet.OpenStores(ctx, n.bus); err != nil {
+		return err
+	}
+	n.store = &bundle.Store{KV: n.stores.Bundles, Blobs: n.stores.Code, Verifier: n.key.Public()}
+	if err := n.listen(); err != nil {
+		return err
+	}
+	n.wg.Go(n.watchJobs)
+	return n.home.Publish(home.Contact{PID: os.Getpid(), URL: n.url, Node: n.ID(), Embedded: n.opts.Embedded, Started: n.started})
+}
+
+// checkListen refuses to be open to other machines without a key that was
+// given on purpose.
+func (n *Node) checkListen() error {
+	host, _, err := net.SplitHostPort(n.opts.Listen)
+	if err != nil {
+		return fault.New(fault.Invalid, "listen at", n.opts.Listen, err).WithHint("want host:port, as in 127.0.0.1:4321")
+	}
+	if loopback(host) {
+		return nil
+	}
+	if n.opts.Key == "" {
+		return fault.Text(fault.Denied, "listen at", n.opts.Listen, "other machines could reach it and no key was given").WithHint("make a key with: become key new FILE, and give it with --key FILE to every node and boss")
+	}
+	n.lineTCP = net.JoinHostPort(host, "0")
+	return nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func (n *Node) openKey() (*key.Key, error) {
+	if n.opts.Key != "" {
+		return fleet.ReadKey(n.opts.Key)
+	}
+	path := n.home.Key()
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		k := key.New()
+		return k, k.Save(path)
+	}
+	return key.Load(path)
+}
+
+func (n *Node) openBus(ctx context.Context) error {
+	opts := &jet.Options{Name: "node " + n.ID(), Replicas: n.opts.Replicas, Logger: n.opts.Logger}
+	n.url = n.opts.URL
+	if n.url == "" {
+		server, err := embed.Start(embed.Options{
+			Dir: n.home.Bus(), Listen: n.opts.Listen, Key: n.key, Name: n.ID(),
+			SyncAlways: n.opts.Durable, MaxStore: n.opts.MaxStore, Logger: n.opts.Logger,
+		})
+		if err != nil {
+			return err
+		}
+		n.server, n.url = server, server.URL()
+	}
+	opts.Ticket = n.key.Ticket(key.Claims{Role: key.RoleNode, ID: n.ID(), Expires: time.Now().Add(10 * 365 * 24 * time.Hour)})
+	opts.Public = n.key.Public().String()
+	b, err := jet.Connect(ctx, n.url, opts)
+	n.bus = b
+	return err
+}
+
+// listen subscribes to what bosses and clients ask of nodes.
+func (n *Node) listen() error {
+	for subject, f := range map[string]func(bus.Message){
+		roster.SubjectWant:   n.onWant,
+		roster.SubjectWake:   func(bus.Message) { n.lookForJobs() },
+		roster.SubjectStatus: n.onStatus,
+		roster.SubjectLogs:   n.onLogs,
+	} {
+		s, err := n.bus.Subscribe(subject, "", f)
+		if err != nil {
+			return err
+		}
+		n.subs = append(n.subs, s)
+	}
+	return nil
+}
+
+// ID names the node in the fleet; it lasts as long as its home.
+func (n *Node) ID() string { return n.home.ID() }
+
+// URL is where the bus is.
+func (n *Node) URL() string { return n.url }
+
+// KeyText is the fleet's key, for a process that this one starts.
+func (n *Node) KeyText() string { return n.key.String() }
+
+// Done is closed when the embedded bus has ended by itself, which nothing
+// survives.
+func (n *Node) Done() <-chan struct{} {
+	if n.server == nil {
+		return nil
+	}
+	return n.server.Done()
+}
+
+// Stop drains the processes for a short while, kills what is left, and
+// returns when nothing of the node is left but its home.
+func (n *Node) Stop() error {
+	n.mu.Lock()
+	n.stopping = true
+	pools := make([]*pool, 0, len(n.pools))
+	for _, p := range n.pools {
+		pools = append(pools, p)
+	}
+	n.mu.Unlock()
+	for _, s := range n.subs {
+		s.Unsubscribe()
+	}
+	var wg sync.WaitGroup
+	for _, p := range pools {
+		wg.Go(func() { p.stop("its node is stopping") })
+	}
+	wg.Wait()
+	n.cancel()
+	n.wg.Wait()
+	if n.bus != nil {
+		n.bus.Close()
+	}
+	if n.server != nil {
+		n.server.Shutdown()
+	}
+	if n.logs != nil {
+		n.logs.Close()
+	}
+	if n.home != nil {
+		return n.home.Close()
+	}
+	return nil
+}
+
+// Kill ends every process at once and then stops.
+func (n *Node) Kill() error {
+	n.cancel()
+	return n.Stop()
+}
+
+// onWant answers a boss.
+func (n *Node) onWant(m bus.Message) {
+	var want roster.Want
+	if json.Unmarshal(m.Data, &want) != nil || !bundle.ValidDigest(want.Digest) || m.Reply == "" {
+		return
+	}
+	n.work(func() {
+		offer := n.offer(want)
+		if data, err := json.Marshal(offer); err == nil {
+			n.bus.Publish(m.Reply, data)
+		}
+	})
+}
+
+// work runs f on a goroutine of the node, unless it is stopping.
+func (n *Node) work(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.stopping {
+		n.wg.Go(f)
+	}
+}
+
+// offer makes sure that there are processes for the bundle, or says why not.
+func (n *Node) offer(want roster.Want) roster.Offer {
+	o := roster.Offer{Node: n.ID(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	ctx, cancel := context.WithTimeout(n.ctx, 10*time.Second)
+	defer cancel()
+	p, err := n.pool(ctx, poolKey{want.Digest, want.Solo})
+	if err != nil {
+		o.Refused, o.Kind = err.Error(), fault.KindOf(err).String()
+		if e, ok := errors.AsType[*wrongPlatform](err); ok {
+			o.Refused, o.WrongPlatform = e.Error(), true
+		}
+		return o
+	}
+	o.Workers, err = p.want(true)
+	if err != nil {
+		o.Refused, o.Kind, o.Failed = err.Error(), fault.KindOf(err).String(), true
+	}
+	return o
+}
+
+// wrongPlatform says that a bundle is for other machines.
+type wrongPlatform struct{ platform string }
+
+func (e *wrongPlatform) Error() string { return "no worker for " + e.platform }
+
+// pool returns the processes of a bundle, checked and ready to be started.
+func (n *Node) pool(ctx context.Context, k poolKey) (*pool, error) {
+	n.mu.Lock()
+	p := n.pools[k]
+	stopping := n.stopping
+	n.mu.Unlock()
+	if stopping {
+		return nil, fault.Text(fault.Busy, "run bundle", short(k.digest), "the node is stopping")
+	}
+	if p != nil {
+		return p, nil
+	}
+	m, err := n.store.Manifest(ctx, k.digest)
+	if err != nil {
+		return nil, err
+	}
+	if !m.RunsHere() {
+		return nil, &wrongPlatform{m.Platform()}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p := n.pools[k]; p != nil {
+		return p, nil
+	}
+	if n.stopping {
+		return nil, fault.Text(fault.Busy, "run bundle", short(k.digest), "the node is stopping")
+	}
+	p = newPool(n, k, m)
+	n.pools[k] = p
+	n.wg.Go(p.run)
+	return p, nil
+}
+
+// lookForJobs makes watchJobs look now.
+func (n *Node) lookForJobs() {
+	select {
+	case n.wake <- struct{}{}:
+	default:
+	}
+}
+
+// environ is what children inherit: this process's environment without what
+// belongs to become, secrets first of all.
+func environ() []string {
+	var out []string
+	for _, e := range os.Environ() {
+		if !strings.HasPrefix(e, "BECOME_") && !strings.HasPrefix(e, "NOTIFY_SOCKET=") && !strings.HasPrefix(e, "LISTEN_") {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func short(digest string) string {
+	if len(digest) > 12 {
+		return digest[:12]
+	}
+	return digest
+}

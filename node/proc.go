@@ -1,0 +1,302 @@
+package node
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/bundle"
+	"github.com/universal-server/become/ground/key"
+	"github.com/universal-server/become/ground/line"
+	"github.com/universal-server/become/ground/logs"
+	"github.com/universal-server/become/ground/process"
+	"github.com/universal-server/become/work/control"
+	"github.com/universal-server/become/work/roster"
+)
+
+type state string
+
+const (
+	stateStarting state = "starting"
+	stateReady    state = "ready"
+	stateDraining state = "draining"
+	stateEnded    state = "ended"
+)
+
+// startWithin is how long a process may take to be ready.
+const startWithin = 20 * time.Second
+
+// drainWithin is how long the tasks of a process that has to go may go on.
+const drainWithin = 30 * time.Second
+
+// proc is one worker process. What p.mu guards is said; the rest belongs to
+// the goroutine in live.
+type proc struct {
+	p       *pool
+	id      string
+	token   []byte
+	sock    string
+	drained chan string // the reason, to the goroutine in live; capacity 1
+
+	// Guarded by p.mu.
+	state    state
+	endpoint roster.Endpoint
+	stats    control.Stats
+	started  time.Time
+	pid      int
+	died     bool   // it went without being told to
+	refused  bool   // it said that it cannot do its work
+	reason   string // why it went
+}
+
+func newProc(p *pool) *proc {
+	pr := &proc{p: p, id: fleet.NewID()[:10], token: make([]byte, 32), drained: make(chan string, 1), state: stateStarting, started: time.Now()}
+	rand.Read(pr.token)
+	return pr
+}
+
+// drain tells the process to finish and go.
+func (pr *proc) drain(why string) {
+	select {
+	case pr.drained <- why:
+	default:
+	}
+}
+
+func (pr *proc) set(f func()) {
+	pr.p.mu.Lock()
+	defer pr.p.mu.Unlock()
+	f()
+}
+
+// live starts the process and returns when it is gone.
+func (pr *proc) live() {
+	n := pr.p.n
+	log := n.opts.Logger.With("bundle", pr.p.m.Name, "worker", pr.id)
+	err := pr.become()
+	pr.set(func() {
+		if err != nil {
+			pr.died, pr.reason = true, err.Error()
+		}
+		pr.state = stateEnded
+	})
+	down := roster.Down{Worker: pr.id, Reason: pr.reason, Died: pr.died}
+	if data, err := json.Marshal(down); err == nil {
+		n.bus.Publish(roster.SubjectDown+pr.p.key.digest, data)
+	}
+	if pr.died {
+		log.Warn("worker process died", "pid", pr.pid, "reason", pr.reason)
+	} else {
+		log.Debug("worker process ended", "pid", pr.pid, "reason", pr.reason)
+	}
+}
+
+// become fetches the code, starts the process and follows its life.
+func (pr *proc) become() error {
+	n := pr.p.n
+	path, _, release, err := n.cache.Path(n.ctx, pr.p.key.digest, n.store)
+	if err != nil {
+		return err
+	}
+	defer release()
+	start := pr.start(path)
+	if n.lineTCP != "" {
+		host, _, _ := net.SplitHostPort(n.lineTCP)
+		start.TCP = n.lineTCP
+		if start.CertPEM, start.KeyPEM, err = n.key.Certificate(host); err != nil {
+			return err
+		}
+	}
+	executable := path
+	if pr.p.m.Kind != bundle.Native {
+		if executable, err = n.hostProgram(); err != nil {
+			return err
+		}
+	}
+	base := logs.Line{Bundle: pr.p.key.digest, Name: pr.p.m.Name, Worker: pr.id}
+	out, errs := base, base
+	out.Stream, errs.Stream = "stdout", "stderr"
+	stdout, stderr := n.logs.Sink(out), n.logs.Sink(errs)
+	defer stdout.Close()
+	defer stderr.Close()
+	child, err := process.Start(n.ctx, process.Spec{
+		Path: executable, Env: append(environ(), control.Env+"=3"), Dir: n.home.Dir(),
+		Stdout: stdout, Stderr: stderr, Control: true,
+	})
+	if err != nil {
+		return err
+	}
+	defer os.Remove(pr.sock)
+	pr.set(func() { pr.pid = child.PID() })
+	pr.follow(child, start)
+	return nil
+}
+
+func (n *Node) hostProgram() (string, error) {
+	if n.opts.Host != "" {
+		return n.opts.Host, nil
+	}
+	return os.Executable()
+}
+
+// start is what the process is told to become.
+func (pr *proc) start(path string) control.Start {
+	n := pr.p.n
+	pr.sock = filepath.Join(n.home.Run(), pr.id)
+	s := control.Start{
+		Worker: pr.id, Node: n.ID(), Digest: pr.p.key.digest, Name: pr.p.m.Name, Kind: pr.p.m.Kind, Source: path,
+		Slots: n.opts.Slots, Solo: pr.p.key.solo, Unix: pr.sock, Token: pr.token,
+		Bus: n.url, Public: n.key.Public().String(), GraceMS: n.opts.Grace.Milliseconds(),
+		Ticket: n.key.Ticket(key.Claims{Role: key.RoleWorker, ID: pr.id, Digest: pr.p.key.digest, Expires: time.Now().Add(365 * 24 * time.Hour)}),
+	}
+	if pr.p.key.solo {
+		s.Slots = 1
+	}
+	if pr.p.m.Kind != bundle.Native {
+		s.Memory = n.opts.Memory
+	}
+	return s
+}
+
+// follow talks to the process until it is gone, for whatever reason.
+func (pr *proc) follow(child *process.Process, start control.Start) {
+	conn := line.New(child.Control(), nil)
+	defer conn.Close()
+	if data, err := json.Marshal(control.ToChild{Start: &start}); err == nil {
+		conn.Send(data)
+	}
+	heard := make(chan control.FromChild)
+	reading := make(chan struct{})
+	stop := make(chan struct{})
+	go func() {
+		defer close(reading)
+		read(conn, heard, stop)
+	}()
+	defer func() { close(stop); conn.Close(); <-reading }()
+
+	late := time.NewTimer(startWithin)
+	defer late.Stop()
+	var deadline <-chan time.Time
+	quit := pr.p.n.ctx.Done()
+	for {
+		select {
+		case m := <-heard:
+			if reason := pr.hear(m, child, late); reason != "" {
+				pr.end(child, reason, true)
+				return
+			}
+		case why := <-pr.drained:
+			pr.set(func() { pr.state, pr.reason = stateDraining, why })
+			within := pr.drainTime()
+			if data, err := json.Marshal(control.ToChild{Drain: &control.Drain{WithinMS: within.Milliseconds()}}); err == nil {
+				conn.Send(data)
+			}
+			deadline = time.After(within + time.Second)
+		case <-deadline:
+			pr.end(child, "it did not finish in time", false)
+			return
+		case <-late.C:
+			pr.end(child, "it was not ready within "+startWithin.String(), true)
+			return
+		case <-quit:
+			pr.end(child, "its node is stopping", false)
+			return
+		case <-child.Done():
+			pr.end(child, "", true)
+			return
+		}
+	}
+}
+
+// drainTime is short when the whole node goes.
+func (pr *proc) drainTime() time.Duration {
+	pr.p.n.mu.Lock()
+	defer pr.p.n.mu.Unlock()
+	if pr.p.n.stopping {
+		return 2 * time.Second
+	}
+	return drainWithin
+}
+
+func read(conn *line.Conn, heard chan<- control.FromChild, stop <-chan struct{}) {
+	for {
+		frame, err := conn.Receive()
+		if err != nil {
+			return
+		}
+		var m control.FromChild
+		if json.Unmarshal(frame, &m) != nil {
+			return
+		}
+		select {
+		case heard <- m:
+		case <-stop:
+			return
+		}
+	}
+}
+
+// hear takes one message; a non-empty answer says why the process must go.
+func (pr *proc) hear(m control.FromChild, child *process.Process, late *time.Timer) string {
+	switch {
+	case m.Ready != nil:
+		late.Stop()
+		to := roster.Endpoint{
+			Worker: pr.id, Node: pr.p.n.ID(), PID: child.PID(), Slots: m.Ready.Slots, Solo: pr.p.key.solo,
+			Machine: pr.p.n.machine, Unix: m.Ready.Unix, TCP: m.Ready.TCP, Token: pr.token,
+		}
+		pr.set(func() {
+			if pr.state == stateStarting {
+				pr.state = stateReady
+			}
+			pr.endpoint = to
+		})
+		if data, err := json.Marshal(to); err == nil {
+			pr.p.n.bus.Publish(roster.SubjectUp+pr.p.key.digest, data)
+		}
+	case m.Stats != nil:
+		pr.set(func() { pr.stats = *m.Stats })
+	case m.Failed != nil:
+		pr.set(func() { pr.refused = true })
+		return m.Failed.Reason
+	case m.Leave != nil:
+		return "killed: " + m.Leave.Reason
+	}
+	return ""
+}
+
+// end makes sure that the whole process group is gone and says why it went.
+func (pr *proc) end(child *process.Process, reason string, died bool) {
+	if err := child.Kill(); err != nil {
+		pr.p.n.opts.Logger.Error("cannot prove that a worker process is gone", "pid", child.PID(), "err", err)
+	}
+	if reason == "" {
+		reason = child.Exit().Reason
+	}
+	pr.set(func() {
+		if pr.state == stateDraining { // it was told to go
+			died = false
+			reason = pr.reason
+		}
+		pr.died, pr.reason = died, reason
+	})
+}
+
+func (pr *proc) statusLocked() roster.ProcessStatus {
+	s := roster.ProcessStatus{
+		Worker: pr.id, PID: pr.pid, Bundle: pr.p.key.digest, Name: pr.p.m.Name, Kind: pr.p.m.Kind,
+		State: string(pr.state), Reason: pr.reason, Started: pr.started, Slots: pr.endpoint.Slots,
+		Running: pr.stats.Running, Done: pr.stats.Done, Failed: pr.stats.Failed, Lines: pr.stats.Lines, Jobs: pr.stats.Jobs,
+		Restarts: pr.p.restarts, Solo: pr.p.key.solo,
+	}
+	if pr.pid > 0 {
+		if rss, cpu, err := process.Usage(pr.pid); err == nil {
+			s.RSS, s.CPU = rss, cpu.Seconds()
+		}
+	}
+	return s
+}
