@@ -122,7 +122,6 @@ type mapper[In, Out any] struct {
 	yielded int                     // answers the consumer is done with
 	given   int                     // answers given to next
 	over    bool                    // the source has ended
-	ended   error                   // ctx's error, once every open input was answered with it
 }
 
 func newMapper[In, Out any](ctx context.Context, f *Function[In, Out], on *Fleet, opts CallOptions) *mapper[In, Out] {

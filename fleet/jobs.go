@@ -26,7 +26,6 @@ type jobs struct {
 	mu       sync.Mutex
 	watching map[string]bool        // bosses whose results are subscribed to
 	waiting  map[queue.ID][]*waiter // who waits for which job
-	early    map[queue.ID]*Outcome  // own results that came before their job's id was known
 	subs     []bus.Subscription
 }
 

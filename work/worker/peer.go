@@ -25,6 +25,7 @@ type peer struct {
 	// Guarded by w.mu.
 	demand int // packs it could use beyond those under way
 	credit int // packs it may have under way
+	lent   int // packs of it that wait for nested calls and have lent their slot
 	packs  map[uint64]*run
 	grants chan int // the newest credit not yet sent; capacity 1
 }
@@ -93,7 +94,7 @@ func (w *Worker) shareLocked() {
 		} else if p.demand == 0 {
 			sharers = w.slots // one each
 		}
-		credit := max(1, w.slots/max(1, sharers))
+		credit := max(1, w.slots/max(1, sharers)) + p.lent
 		if w.draining {
 			credit = 0
 		}

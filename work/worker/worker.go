@@ -194,8 +194,10 @@ func (w *Worker) finished(r *run, done, failed int) {
 		return
 	}
 	delete(w.active, r)
-	if r.blocked == 0 {
+	if r.blocked <= 0 {
 		w.busy--
+	} else {
+		w.lendLocked(r, -1)
 	}
 	r.blocked = -1 << 30 // a goroutine left behind changes nothing any more
 	if r.slotLimit() > 0 {
@@ -210,6 +212,7 @@ func (w *Worker) block(r *run) {
 	defer w.mu.Unlock()
 	if r.blocked++; r.blocked == 1 {
 		w.busy--
+		w.lendLocked(r, 1)
 		w.pumpLocked()
 	}
 }
@@ -222,6 +225,16 @@ func (w *Worker) unblock(r *run) {
 	defer w.mu.Unlock()
 	if r.blocked--; r.blocked == 0 {
 		w.busy++
+		w.lendLocked(r, -1)
+	}
+}
+
+// lendLocked changes the credit of r's boss: a pack that waits takes no slot,
+// so it must take no credit either, or a chain of nested calls would use it up.
+func (w *Worker) lendLocked(r *run, n int) {
+	if p, ok := r.out.(*peer); ok {
+		p.lent += n
+		w.shareLocked()
 	}
 }
 

@@ -160,10 +160,16 @@ func (k *kv) Delete(ctx context.Context, key string) error {
 
 // Watch calls f with what is there and with every change.
 func (k *kv) Watch(ctx context.Context, prefix string, f func(bus.Entry)) error {
-	setup, cancel := bounded(ctx)
-	defer cancel()
-	w, err := k.bucket.WatchAll(setup)
+	// The watcher lives as long as the context it was made with, so what bounds
+	// its making must not be a deadline.
+	live, cancel := context.WithCancel(ctx)
+	late := time.AfterFunc(callTimeout, cancel)
+	w, err := k.bucket.WatchAll(live)
+	if err == nil && !late.Stop() {
+		err = context.DeadlineExceeded
+	}
 	if err != nil {
+		cancel()
 		return wrong("watch", k.name, err)
 	}
 	var over = make(chan struct{})
@@ -171,6 +177,7 @@ func (k *kv) Watch(ctx context.Context, prefix string, f func(bus.Entry)) error 
 	k.c.atClose(func() {
 		stop()
 		w.Stop()
+		cancel()
 		<-over
 	})
 	go func() { // ends when the watcher stops, for which Close waits

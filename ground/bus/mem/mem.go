@@ -26,14 +26,13 @@ const dedupFor = 2 * time.Minute
 
 // Server is the state that connections share. The zero value is ready.
 type Server struct {
-	mu     sync.Mutex
-	subs   map[*subscription]struct{}
-	turn   uint64 // whose turn it is in a group
-	inbox  uint64
-	logs   map[string]*store
-	kvs    map[string]*kv
-	blobs  map[string]*blobs
-	closed bool
+	mu    sync.Mutex
+	subs  map[*subscription]struct{}
+	turn  uint64 // whose turn it is in a group
+	inbox uint64
+	logs  map[string]*store
+	kvs   map[string]*kv
+	blobs map[string]*blobs
 }
 
 // New returns an empty server.

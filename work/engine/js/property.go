@@ -67,7 +67,7 @@ func expandProperties(pattern string) (string, error) {
 		case c == '\\' && i+2 < len(pattern) && (pattern[i+1] == 'p' || pattern[i+1] == 'P') && pattern[i+2] == '{':
 			end := strings.IndexByte(pattern[i:], '}')
 			if end < 0 {
-				return "", fmt.Errorf("Invalid regular expression: %s", pattern)
+				return "", fmt.Errorf("invalid regular expression: %s", pattern)
 			}
 			tables, err := property(pattern[i+3 : i+end])
 			if err != nil {
@@ -119,7 +119,7 @@ func property(name string) ([]*unicode.RangeTable, error) {
 		}
 	}
 	if table == nil {
-		return nil, fmt.Errorf("Invalid property name %s in a regular expression", name)
+		return nil, fmt.Errorf("invalid property name %s in a regular expression", name)
 	}
 	return []*unicode.RangeTable{table}, nil
 }
