@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/universal-server/become/fleet"
@@ -112,7 +113,8 @@ type Node struct {
 	logs    *logs.Store
 	stores  fleet.Stores
 	machine string
-	lineTCP string // address for the workers' TLS listeners; empty: none
+	full    atomic.Pointer[string] // why new jobs are refused
+	lineTCP string                 // address for the workers' TLS listeners; empty: none
 
 	ctx    context.Context // ends with Stop
 	cancel context.CancelFunc
@@ -165,6 +167,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.wg.Go(n.watchJobs)
+	if b, ok := n.bus.(*jet.Conn); ok && n.server != nil {
+		n.wg.Go(func() { n.watchSpace(b) })
+	}
 	return n.home.Publish(home.Contact{PID: os.Getpid(), URL: n.url, Node: n.ID(), Embedded: n.opts.Embedded, Started: n.started})
 }
 

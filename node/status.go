@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/disk"
 	"github.com/universal-server/become/ground/logs"
 	"github.com/universal-server/become/ground/process"
 	"github.com/universal-server/become/work/roster"
@@ -20,7 +21,10 @@ func (n *Node) Status() roster.Status {
 	host, _ := os.Hostname()
 	s := roster.Status{
 		Node: n.ID(), Host: host, PID: os.Getpid(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Version: n.opts.Version,
-		Started: n.started, Bus: n.url, Embedded: n.server != nil, Home: n.home.Dir(), DiskFree: diskFree(n.home.Dir()),
+		Started: n.started, Bus: n.url, Embedded: n.server != nil, Home: n.home.Dir(), DiskFree: disk.Free(n.home.Dir()),
+	}
+	if why := n.full.Load(); why != nil {
+		s.Full = *why
 	}
 	if rss, cpu, err := process.Usage(os.Getpid()); err == nil {
 		s.RSS, s.CPU = rss, cpu.Seconds()

@@ -59,6 +59,7 @@ type puller struct {
 	consumer bus.Consumer
 	wg       sync.WaitGroup
 	slots    chan struct{} // one item per record being finished
+	ending   <-chan struct{}
 
 	mu    sync.Mutex
 	held  map[*job]struct{} // everything pulled and not acknowledged
@@ -91,7 +92,7 @@ func (w *Worker) RunJobs(ctx context.Context, opts JobOptions) error {
 		return err
 	}
 	p := &puller{
-		w: w, opts: opts, consumer: consumer, slots: make(chan struct{}, maxFinishing),
+		w: w, opts: opts, consumer: consumer, slots: make(chan struct{}, maxFinishing), ending: ctx.Done(),
 		held: map[*job]struct{}{}, tombs: map[string]bool{},
 	}
 	// Results are kept after ctx has ended, as long as the worker lives.
@@ -361,65 +362,83 @@ func (p *puller) observe(took time.Duration) {
 }
 
 // finish keeps the results of a record, sends what is to be tried again back
-// to the queue, and acknowledges the record last. If any of it fails the lease runs out
-// and the record is run again.
+// to the queue, and acknowledges the record last. While the bus takes none of it, as on a
+// full disk, the record stays on lease and the results in memory; only if the worker
+// ends meanwhile is the record run again.
 func (p *puller) finish(ctx context.Context, j *job, limit int) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
 	defer p.drop(j)
-	err := p.finishParts(ctx, j)
-	if err == nil && limit < len(j.rec.Jobs) {
-		err = p.republish(ctx, j.rec, j.seq, limit, len(j.rec.Jobs), "tail")
-	}
-	if err == nil {
-		err = j.d.Ack(ctx)
-	}
-	if err != nil {
-		p.w.opts.Logger.Warn("cannot finish jobs, they will be run again", "record", j.seq, "err", err)
+	wait := 100 * time.Millisecond
+	for {
+		err := p.finishOnce(ctx, j, limit)
+		if err == nil {
+			return
+		}
+		p.w.opts.Logger.Warn("cannot keep the results of jobs", "record", j.seq, "err", err)
+		select {
+		case <-p.ending:
+			return
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, 5*time.Second)
 	}
 }
 
-func (p *puller) finishParts(ctx context.Context, j *job) error {
-	for _, part := range j.pending {
-		var kept []task.Outcome
-		first := part.first
-		flush := func(next int) error {
-			if len(kept) == 0 {
-				first = next
-				return nil
-			}
-			err := p.keep(ctx, j.rec, j.rec.ID(j.seq, first), kept)
-			kept, first = nil, next
+func (p *puller) finishOnce(ctx context.Context, j *job, limit int) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for len(j.pending) > 0 {
+		if err := p.finishPart(ctx, j, j.pending[0]); err != nil {
 			return err
 		}
-		for i, o := range part.outcomes {
-			index := part.first + i
-			again, dead := p.verdict(j.rec, o)
-			var err error
-			switch {
-			case again:
-				if err = flush(index + 1); err == nil {
-					err = p.tryAgain(ctx, j, index, o)
-				}
-				first = index + 1
-			case dead:
-				kept = append(kept, o)
-				one := *j.rec
-				id := j.rec.ID(j.seq, index)
-				one.Origin, one.Jobs, one.NotBefore = id, []task.Value{j.rec.Jobs[index]}, time.Time{}
-				err = p.bury(ctx, &one, id, o.Err, nil)
-			default:
-				kept = append(kept, o)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if err := flush(0); err != nil {
+		j.pending = j.pending[1:]
+	}
+	if limit < len(j.rec.Jobs) {
+		if err := p.republish(ctx, j.rec, j.seq, limit, len(j.rec.Jobs), "tail"); err != nil {
 			return err
 		}
 	}
-	return nil
+	return j.d.Ack(ctx)
+}
+
+func (p *puller) finishPart(ctx context.Context, j *job, part part) error {
+	var kept []task.Outcome
+	first := part.first
+	flush := func(next int) error {
+		if len(kept) == 0 {
+			first = next
+			return nil
+		}
+		err := p.keep(ctx, j.rec, j.rec.ID(j.seq, first), kept)
+		kept, first = nil, next
+		return err
+	}
+	for i, o := range part.outcomes {
+		index := part.first + i
+		again, dead := p.verdict(j.rec, o)
+		if again {
+			if err := flush(index + 1); err != nil {
+				return err
+			}
+			if err := p.tryAgain(ctx, j, index, o); err != nil {
+				return err
+			}
+			continue
+		}
+		if dead {
+			if err := p.buryOne(ctx, j, index, o.Err); err != nil {
+				return err
+			}
+		}
+		kept = append(kept, o)
+	}
+	return flush(0)
+}
+
+// buryOne writes the dead letter of one job of a record.
+func (p *puller) buryOne(ctx context.Context, j *job, index int, cause error) error {
+	one, id := *j.rec, j.rec.ID(j.seq, index)
+	one.Origin, one.Jobs, one.NotBefore = id, []task.Value{j.rec.Jobs[index]}, time.Time{}
+	return p.bury(ctx, &one, id, cause, nil)
 }
 
 // verdict says whether an outcome is to be tried again, or is a dead letter.

@@ -1,6 +1,7 @@
 package embed
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -37,9 +38,10 @@ type Options struct {
 const Reserve = 64 << 20
 
 const (
-	readyWithin = 30 * time.Second
-	maxPayload  = 1 << 20
-	maxMemory   = 64 << 20
+	readyWithin  = 30 * time.Second
+	syncInterval = time.Second
+	maxPayload   = 1 << 20
+	maxMemory    = 64 << 20
 )
 
 // Server is a running server. Shut it down.
@@ -49,6 +51,9 @@ type Server struct {
 	done chan struct{}
 	log  *logger
 	once sync.Once
+
+	stop context.CancelFunc
+	wg   sync.WaitGroup
 }
 
 // Start runs a server and returns when it can be connected to.
@@ -78,6 +83,10 @@ func Start(opts Options) (*Server, error) {
 		e.Shutdown()
 		return nil, err
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	e.boundStore(opts)
+	e.wg.Go(func() { e.guardSpace(ctx, opts) })
 	scheme := "nats"
 	if so.TLSConfig != nil {
 		scheme = "tls"
@@ -115,8 +124,8 @@ func serverOptions(opts Options) (*server.Options, error) {
 	}
 	so := &server.Options{
 		ServerName: opts.Name, Host: host, Port: port, NoSigs: true, DisableJetStreamBanner: true,
-		JetStream: true, StoreDir: opts.Dir, SyncAlways: opts.SyncAlways, SyncInterval: time.Second,
-		JetStreamMaxMemory: maxMemory, JetStreamMaxStore: opts.MaxStore, MaxPayload: maxPayload,
+		JetStream: true, StoreDir: opts.Dir, SyncAlways: opts.SyncAlways, SyncInterval: syncInterval,
+		JetStreamMaxMemory: maxMemory, JetStreamMaxStore: storeBound(opts), MaxPayload: maxPayload,
 		AuthTimeout: 5, WriteDeadline: 10 * time.Second,
 		LameDuckDuration: time.Second, LameDuckGracePeriod: 100 * time.Millisecond,
 		CustomClientAuthentication: &gate{public: opts.Key.Public(), logger: opts.Logger},
@@ -156,7 +165,13 @@ func (e *Server) Done() <-chan struct{} { return e.done }
 
 // Shutdown ends the server and returns when its files are closed.
 func (e *Server) Shutdown() {
-	e.once.Do(e.s.Shutdown)
+	e.once.Do(func() {
+		if e.stop != nil {
+			e.stop()
+		}
+		e.wg.Wait()
+		e.s.Shutdown()
+	})
 	<-e.done
 }
 

@@ -1,12 +1,12 @@
 //go:build unix
 
-package node
+package disk
 
 import "golang.org/x/sys/unix"
 
-// diskFree returns the bytes an ordinary user can still write below dir, or
-// -1 when that cannot be told.
-func diskFree(dir string) int64 {
+// Free returns the bytes an ordinary user can still write below dir, or -1
+// when that cannot be told.
+func Free(dir string) int64 {
 	var s unix.Statfs_t
 	if unix.Statfs(dir, &s) != nil {
 		return -1
