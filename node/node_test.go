@@ -68,6 +68,13 @@ var nestAgain func(context.Context, *become.Fleet, int) (int, error)
 func TestMain(m *testing.M) {
 	nestAgain = func(ctx context.Context, f *become.Fleet, n int) (int, error) { return nest.Call(ctx, f, n) }
 	become.Init()
+	if role := os.Getenv(roleEnv); role != "" {
+		if err := roles[role](os.Args[1:]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

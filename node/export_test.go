@@ -1,0 +1,4 @@
+package node
+
+// RunDir is where the sockets of n's processes are.
+func RunDir(n *Node) string { return n.home.Run() }
