@@ -2,6 +2,7 @@ package become
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/universal-server/become/fleet"
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/work/engine"
 )
 
 // Fleet is this program's connection to a fleet. Functions take it to know
@@ -34,6 +36,9 @@ type Config struct {
 	Key string
 	// Alone makes this process a fleet of its own, whatever else there is.
 	Alone bool
+	// Scripts makes the engine of a deployed script when this process is a fleet of its own; a node needs
+	// no help with it. Default: none, so that no program carries an engine it does not use.
+	Scripts func(name string, source []byte) (engine.Engine, error)
 	// Logger takes what the connection has to tell. Default: nothing is told.
 	Logger *slog.Logger
 }
@@ -50,13 +55,26 @@ func Connect(ctx context.Context, config Config) (*Fleet, error) {
 			return nil, err
 		}
 	}
-	f, err := fleet.Local(ctx, engineOfProgram(), config.Logger)
+	p := newPlace()
+	f, err := fleet.Local(ctx, engineAt(p), config.opener(), config.Logger)
 	if err != nil {
 		return nil, err
 	}
 	alone := &Fleet{f: f, digest: fleet.LocalDigest}
-	here.set(alone)
+	p.set(alone)
 	return alone, nil
+}
+
+func (c Config) opener() fleet.Opener {
+	if c.Scripts == nil {
+		return nil
+	}
+	return func(m bundle.Manifest, source []byte) (engine.Engine, error) {
+		if m.Kind != bundle.JS {
+			return nil, fault.Text(fault.Invalid, "open", m.Name, fmt.Sprintf("this process runs no bundle of kind %q", m.Kind))
+		}
+		return c.Scripts(m.Name, source)
+	}
 }
 
 // Alone reports whether the fleet is this process and no other.

@@ -42,21 +42,27 @@ func Init() {
 // anybody else it connects to a fleet and runs boss. Without any fleet
 // it runs alone, its functions in this process, and says so on standard error.
 //
+// A config says which fleet, if it is to be another one than [Connect]'s default.
+//
 // The first interrupt ends boss's context, the second the process. Main exits
 // with 0, with 1 and boss's error on standard error, or with 130 after an interrupt.
-func Main(boss func(ctx context.Context, fleet *Fleet) error) {
+func Main(boss func(ctx context.Context, fleet *Fleet) error, config ...Config) {
 	Init()
-	os.Exit(run(boss))
+	var c Config
+	if len(config) > 0 {
+		c = config[len(config)-1]
+	}
+	os.Exit(run(boss, c))
 }
 
-func run(boss func(context.Context, *Fleet) error) int {
+func run(boss func(context.Context, *Fleet) error, config Config) int {
 	ctx, interrupted, stop := untilInterrupt()
 	defer stop()
-	f, err := Connect(ctx, Config{})
+	f, err := Connect(ctx, config)
 	if err != nil {
 		return report(err)
 	}
-	if f.Alone() {
+	if f.Alone() && !config.Alone {
 		fmt.Fprintf(os.Stderr, "%s: no fleet found, running alone in this process (start one with: become up)\n", programName())
 	}
 	err = boss(ctx, f)

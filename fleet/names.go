@@ -101,7 +101,7 @@ func (f *Fleet) watchNames(ctx context.Context) error {
 		defer f.names.mu.Unlock()
 		if e.Deleted {
 			delete(known, e.Key)
-		} else if d, err := readDeployment(e); err == nil {
+		} else if d, err := readDeployment(e); err == nil && d.Revision >= known[e.Key].Revision {
 			known[e.Key] = d
 		}
 	})
@@ -208,9 +208,23 @@ func (f *Fleet) change(ctx context.Context, name string, edit func(*Deployment) 
 			return d, err
 		}
 		d.Revision, err = f.names.kv.Swap(ctx, name, data, d.Revision)
-		if err == nil || fault.KindOf(err) != fault.Conflict {
+		if err == nil {
+			f.learn(d)
+			return d, nil
+		}
+		if fault.KindOf(err) != fault.Conflict {
 			return d, err
 		}
+	}
+}
+
+// learn puts this process's own change into the mirror, which may be a moment
+// behind: its next call by that name must find the new version.
+func (f *Fleet) learn(d Deployment) {
+	f.names.mu.Lock()
+	defer f.names.mu.Unlock()
+	if f.names.watched && d.Revision > f.names.known[d.Name].Revision {
+		f.names.known[d.Name] = d
 	}
 }
 
