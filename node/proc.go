@@ -51,6 +51,8 @@ type proc struct {
 	died     bool   // it went without being told to
 	refused  bool   // it said that it cannot do its work
 	reason   string // why it went
+
+	held []string // newest leases; of the goroutine in live
 }
 
 func newProc(p *pool) *proc {
@@ -260,6 +262,11 @@ func (pr *proc) hear(m control.FromChild, child *process.Process, late *time.Tim
 		}
 	case m.Stats != nil:
 		pr.set(func() { pr.stats = *m.Stats })
+	case m.Held != nil:
+		pr.held = append(pr.held, m.Held.Tokens...)
+		if extra := len(pr.held) - control.HeldMost; extra > 0 {
+			pr.held = append(pr.held[:0], pr.held[extra:]...)
+		}
 	case m.Failed != nil:
 		pr.set(func() { pr.refused = true })
 		return m.Failed.Reason
@@ -284,6 +291,15 @@ func (pr *proc) end(child *process.Process, reason string, died bool) {
 		}
 		pr.died, pr.reason = died, reason
 	})
+	pr.giveBack()
+}
+
+// giveBack ends the leases that the process can have had. Those that it ended
+// itself are no matter.
+func (pr *proc) giveBack() {
+	for _, token := range pr.held {
+		pr.p.n.stores.Jobs.GiveBack(token)
+	}
 }
 
 func (pr *proc) statusLocked() roster.ProcessStatus {

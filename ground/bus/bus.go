@@ -80,6 +80,9 @@ type Queue interface {
 	// Peek returns up to max entries from sequence number from on, in order,
 	// without taking them.
 	Peek(ctx context.Context, filter string, from uint64, max int) ([]Record, error)
+	// GiveBack ends the lease with that token, for a taker that died: the entry is
+	// handed out again at once. A lease that has ended already is no error.
+	GiveBack(token string) error
 	// Remove deletes an entry that nobody acknowledged yet. fault.NotFound if gone.
 	Remove(ctx context.Context, seq uint64) error
 }
@@ -97,6 +100,8 @@ type Delivery interface {
 	Record() Record
 	// Attempt counts deliveries of this entry, from 1.
 	Attempt() int
+	// Token names the lease, for GiveBack by another process.
+	Token() string
 	// Extend renews the lease.
 	Extend() error
 	// Ack removes the entry from the queue for good; it returns when the bus has

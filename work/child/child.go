@@ -81,7 +81,7 @@ func (c *child) run() error {
 	c.values.ready = make(chan struct{})
 	c.worker = worker.New(worker.Options{
 		ID: c.start.Worker, Engine: e, Slots: c.start.Slots, Grace: time.Duration(c.start.GraceMS) * time.Millisecond,
-		Values: &c.values, Leave: c.leave, Logger: slog.Default(),
+		Values: &c.values, Leave: c.leave, Held: c.held, Logger: slog.Default(),
 	})
 	listeners, ready, err := c.listen()
 	if err != nil {
@@ -156,6 +156,10 @@ func (c *child) tell(m control.FromChild) {
 
 func (c *child) leave(reason string) {
 	c.tell(control.FromChild{Leave: &control.Leave{Reason: reason}})
+}
+
+func (c *child) held(tokens []string) {
+	c.tell(control.FromChild{Held: &control.Held{Tokens: tokens}})
 }
 
 // report sends the counters when they have changed.

@@ -56,6 +56,7 @@ type FromChild struct {
 	Stats  *Stats  `json:"stats,omitempty"`
 	Failed *Failed `json:"failed,omitempty"`
 	Leave  *Leave  `json:"leave,omitempty"`
+	Held   *Held   `json:"held,omitempty"`
 }
 
 // Ready says that the child answers lines.
@@ -76,6 +77,15 @@ type Failed struct {
 type Leave struct {
 	Reason string `json:"reason"`
 }
+
+// Held names leases of job records that the child has taken. Should it die,
+// the node gives the newest HeldMost back, so that nobody waits for them to run out.
+type Held struct {
+	Tokens []string `json:"tokens"`
+}
+
+// HeldMost is how many leases a child can have.
+const HeldMost = 256
 
 // Stats is sent when something changed, at most every 250 ms.
 type Stats struct {

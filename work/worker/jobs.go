@@ -183,6 +183,7 @@ func (p *puller) fetch(ctx, keep context.Context) []*job {
 		case <-ctx.Done():
 		}
 	}
+	p.tellHeld(deliveries)
 	var ready []*job
 	for _, d := range deliveries {
 		if j := p.admit(keep, d); j != nil {
@@ -190,6 +191,17 @@ func (p *puller) fetch(ctx, keep context.Context) []*job {
 		}
 	}
 	return ready
+}
+
+func (p *puller) tellHeld(deliveries []bus.Delivery) {
+	if p.w.opts.Held == nil || len(deliveries) == 0 {
+		return
+	}
+	tokens := make([]string, len(deliveries))
+	for i, d := range deliveries {
+		tokens[i] = d.Token()
+	}
+	p.w.opts.Held(tokens)
 }
 
 func (p *puller) prefetch() int {
@@ -237,10 +249,10 @@ func (j *job) deaths() int {
 }
 
 // suspect handles a record whose worker died with it: each of its jobs that has no
-// result yet is tried again in a process of its own, or is out of tries.
+// result yet is tried again in a record of its own, the last time in a process of its
+// own, or is out of tries.
 func (p *puller) suspect(ctx context.Context, j *job, deaths int) *job {
-	fresh := deaths > j.rec.Deaths // since the record was written
-	if !fresh && p.opts.Class == queue.Solo {
+	if deaths == j.rec.Deaths { // none since the record was written
 		return j
 	}
 	tries := p.tries(j.rec)
@@ -252,15 +264,16 @@ func (p *puller) suspect(ctx context.Context, j *job, deaths int) *job {
 		}
 		one := *j.rec
 		one.Origin, one.Jobs, one.Deaths, one.NotBefore = id, []task.Value{v}, deaths, time.Time{}
-		one.Attempt = j.rec.Attempt
-		if fresh {
-			one.Attempt++
-		}
+		one.Attempt++
 		if one.Attempt >= tries {
 			lost := fault.Text(fault.Lost, "run job", id.String(), fmt.Sprintf("its worker died %d times", deaths))
 			err = p.settle(ctx, &one, id, []task.Outcome{{Status: task.Failed, Err: lost}}, lost)
 		} else {
-			_, err = p.opts.Queue.Put(ctx, queue.Subject(p.opts.Digest, queue.Solo, one.Function), one.Append(nil), fmt.Sprintf("%d.%d.solo.%d", j.seq, i, deaths))
+			class := queue.Normal
+			if one.Attempt+1 >= tries {
+				class = queue.Solo
+			}
+			_, err = p.opts.Queue.Put(ctx, queue.Subject(p.opts.Digest, class, one.Function), one.Append(nil), fmt.Sprintf("%d.%d.after.%d", j.seq, i, deaths))
 			p.w.opts.Logger.Info("job killed its worker, or was beside one that did", "job", id.String(), "deaths", deaths)
 		}
 		if err != nil {
@@ -269,6 +282,7 @@ func (p *puller) suspect(ctx context.Context, j *job, deaths int) *job {
 	}
 	if err == nil {
 		j.d.Ack(ctx)
+		p.opts.Bus.Publish(roster.SubjectWake, []byte(p.opts.Digest)) // a solo process may have to be started
 	}
 	p.drop(j)
 	return nil

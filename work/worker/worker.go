@@ -32,7 +32,10 @@ type Options struct {
 	Values Values
 	// Leave asks for this process to be killed, and says why. Nil: it cannot be; then
 	// a task that does not stop keeps its goroutine and loses its slot.
-	Leave  func(reason string)
+	Leave func(reason string)
+	// Held hears the tokens of the leases that the worker takes, so that another process
+	// can give them back when this one dies. Nil: they run out by themselves.
+	Held   func(tokens []string)
 	Logger *slog.Logger
 }
 

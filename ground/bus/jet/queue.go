@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -56,6 +57,14 @@ func (q queue) Counts(ctx context.Context, filter string) (map[string]uint64, er
 // Peek returns entries without taking them.
 func (q queue) Peek(ctx context.Context, filter string, from uint64, most int) ([]bus.Record, error) {
 	return q.read(ctx, filter, from, most)
+}
+
+// GiveBack ends a lease.
+func (q queue) GiveBack(token string) error {
+	if !bus.ValidSubject(token, false) || !strings.HasPrefix(token, "$JS.ACK.") || !strings.Contains(token, "."+q.name+".") {
+		return fault.Text(fault.Invalid, "give back", "", "that is no lease of "+q.name)
+	}
+	return wrong("give back", q.name, q.c.nc.Publish(token, []byte("-NAK")))
 }
 
 // ConsumerName returns the name of the consumer of a filter.
@@ -243,6 +252,9 @@ func newDelivery(c *consumer, m *nats.Msg) *delivery {
 
 // Record is the entry.
 func (d *delivery) Record() bus.Record { return d.record }
+
+// Token is where the lease is ended.
+func (d *delivery) Token() string { return d.m.Reply }
 
 // Attempt counts deliveries.
 func (d *delivery) Attempt() int { return d.attempt }

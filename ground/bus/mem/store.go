@@ -251,6 +251,27 @@ func (q *queue) Consumer(_ context.Context, filter string, lease time.Duration) 
 	return &consumerConn{c, q.c}, nil
 }
 
+// GiveBack ends a lease.
+func (q *queue) GiveBack(token string) error {
+	var seq uint64
+	var attempt int
+	if _, err := fmt.Sscanf(token, "%d.%d", &seq, &attempt); err != nil {
+		return fault.Text(fault.Invalid, "give back", "", "that is no lease")
+	}
+	q.mu.Lock()
+	var found *delivery
+	for _, c := range q.consumers {
+		if d := c.leased[seq]; d != nil && d.attempt == attempt {
+			found = d
+		}
+	}
+	q.mu.Unlock()
+	if found != nil {
+		found.again()
+	}
+	return q.c.live("give back")
+}
+
 // consumer is what all who opened a filter share. The store's mutex guards it.
 type consumer struct {
 	st     *store
@@ -337,6 +358,9 @@ type delivery struct {
 
 // Record is the entry.
 func (d *delivery) Record() bus.Record { return d.record }
+
+// Token names the lease.
+func (d *delivery) Token() string { return fmt.Sprintf("%d.%d", d.record.Seq, d.attempt) }
 
 // Attempt counts deliveries.
 func (d *delivery) Attempt() int { return d.attempt }
