@@ -2,9 +2,17 @@
 // servers on ports 5001 and 5002. Each serves until a client sends QUIT, then returns
 // its port, and the boss prints both.
 //
+//	go run ./examples/echo
 //	go run ./cmd/become run ./examples/echo
+//	go run ./cmd/become run ./examples/echo 6001 6002 6003
+//
+// It prints "serving on 127.0.0.1:5001" when the first server answers, and the like for the other; in a
+// second terminal
+//
 //	echo hello | nc 127.0.0.1 5001
 //	echo QUIT | nc 127.0.0.1 5001; echo QUIT | nc 127.0.0.1 5002
+//
+// shows hello, then QUIT twice, and the boss prints 5001, 5002 and ends. Port 0 is any free one.
 package main
 
 import (

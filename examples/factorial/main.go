@@ -1,8 +1,10 @@
 // Factorial is the universal server's first boss: it computes n! for each
 // number given, on whatever workers there are, and prints each answer as it comes.
 //
-//	go run ./cmd/become run ./examples/factorial 1 2 3 4 5 6 7 8 9
 //	go run ./examples/factorial 5
+//	go run ./cmd/become run ./examples/factorial 1 2 3 4 5 6 7 8 9
+//
+// Each line is the node and the process that did the work, and n!, exact whatever its size.
 package main
 
 import (

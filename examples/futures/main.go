@@ -2,7 +2,10 @@
 // its state; call back, also when it is done already; be cancelled, queued or running;
 // be gathered with others; report progress.
 //
+//	go run ./examples/futures
 //	go run ./cmd/become run ./examples/futures
+//
+// Each line it prints is one of these, in this order; "1 / 0" is a panic that comes back as an error.
 package main
 
 import (

@@ -2,7 +2,11 @@
 // apply with a handle or a callback, errors that travel back, and many goroutines that use
 // the pool at once.
 //
+//	go run ./examples/pool
 //	go run ./cmd/become run ./examples/pool
+//
+// Each line it prints is one of these; "own memory true" says that another process did the work,
+// if there is any.
 package main
 
 import (

@@ -1,7 +1,11 @@
 // Wordcount counts the words of any files and folders given, each file on
 // whatever worker is free, and prints the twenty most frequent.
 //
-//	go run ./cmd/become run ./examples/wordcount docs README.md
+//	go run ./examples/wordcount .
+//	go run ./cmd/become run ./examples/wordcount ground work README.md
+//
+// It shows a bar while it counts, if standard error is a terminal, then twenty lines of a count and
+// a word, and last how many words there were in how many files.
 package main
 
 import (
