@@ -21,13 +21,17 @@ type Bus interface {
 	Close() error
 }
 
+// MaxMessage is how much data a message, a record or a value may have: 1 MiB
+// less room for headers. More is fault.Invalid; it travels by reference, as a blob.
+const MaxMessage = 1<<20 - 4<<10
+
 // Spec names a store and bounds it. Zero bounds mean none.
 type Spec struct {
 	Name string
 	// MaxAge is how long a record is kept.
 	MaxAge time.Duration
-	// MaxBytes and MaxRecords bound the store. A full Queue, KV or Blobs refuses
-	// with fault.Busy; a full Log drops its oldest records.
+	// MaxBytes bounds the store, and MaxRecords a Queue or Log. A full Queue, KV or
+	// Blobs refuses with fault.Busy; a full Log drops its oldest records.
 	MaxBytes   int64
 	MaxRecords int64
 }
@@ -59,7 +63,8 @@ type Message struct {
 	Data    []byte
 }
 
-// Subscription ends with Unsubscribe; no call of f begins after it returned.
+// Subscription ends with Unsubscribe: but for one call of f that may be under
+// way, there is none after it returned.
 type Subscription interface {
 	Unsubscribe() error
 }
@@ -72,8 +77,8 @@ type Queue interface {
 	// two minutes a no-op that returns the first one's number.
 	Put(ctx context.Context, subject string, data []byte, id string) (seq uint64, err error)
 	// Consumer returns the shared consumer of all entries that match filter; every
-	// process that opens the same filter shares the work. Filters of different
-	// consumers must not overlap.
+	// process that opens the same filter shares the work, at the lease of the first.
+	// fault.Invalid when the filter overlaps another consumer's.
 	Consumer(ctx context.Context, filter string, lease time.Duration) (Consumer, error)
 	// Counts returns how many entries wait or run per subject matching filter.
 	Counts(ctx context.Context, filter string) (map[string]uint64, error)
@@ -81,7 +86,8 @@ type Queue interface {
 	// without taking them.
 	Peek(ctx context.Context, filter string, from uint64, max int) ([]Record, error)
 	// GiveBack ends the lease with that token, for a taker that died: the entry is
-	// handed out again at once. A lease that has ended already is no error.
+	// handed out again at once. A lease that has ended already is no error; should
+	// another taker have the entry by then, it may be handed out once more.
 	GiveBack(token string) error
 	// Remove deletes an entry that nobody acknowledged yet. fault.NotFound if gone.
 	Remove(ctx context.Context, seq uint64) error

@@ -6,9 +6,9 @@ import "strings"
 func ValidName(s string) bool { return s != "" && only(s, nameChars) }
 
 // ValidKey reports whether s can be a key: letters, digits and any of "-_=./",
-// not beginning or ending with a dot.
+// with no dot at either end and no two in a row.
 func ValidKey(s string) bool {
-	return s != "" && s[0] != '.' && s[len(s)-1] != '.' && only(s, nameChars+"=./")
+	return s != "" && s[0] != '.' && s[len(s)-1] != '.' && !strings.Contains(s, "..") && only(s, nameChars+"=./")
 }
 
 const nameChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
@@ -25,18 +25,21 @@ func only(s, chars string) bool {
 // ValidSubject reports whether s is a subject, or with wildcards allowed a
 // pattern of subjects.
 func ValidSubject(s string, wildcards bool) bool {
-	tokens := strings.Split(s, ".")
-	for i, t := range tokens {
+	for {
+		t, rest, more := strings.Cut(s, ".")
 		switch {
 		case t == "" || strings.ContainsAny(t, " \t\r\n\x00"):
 			return false
 		case t == "*" || t == ">":
-			if !wildcards || t == ">" && i != len(tokens)-1 {
+			if !wildcards || t == ">" && more {
 				return false
 			}
 		}
+		if !more {
+			return true
+		}
+		s = rest
 	}
-	return true
 }
 
 // Match reports whether a subject matches a pattern.
@@ -54,5 +57,23 @@ func Match(pattern, subject string) bool {
 			return true
 		}
 		pattern, subject = prest, srest
+	}
+}
+
+// Overlap reports whether some subject matches both patterns.
+func Overlap(a, b string) bool {
+	for {
+		at, arest, amore := strings.Cut(a, ".")
+		bt, brest, bmore := strings.Cut(b, ".")
+		if at == ">" || bt == ">" {
+			return true
+		}
+		if at != bt && at != "*" && bt != "*" || amore != bmore {
+			return false
+		}
+		if !amore {
+			return true
+		}
+		a, b = arest, brest
 	}
 }

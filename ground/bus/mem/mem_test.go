@@ -1,0 +1,14 @@
+package mem_test
+
+import (
+	"testing"
+
+	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/bus/bustest"
+	"github.com/universal-server/become/ground/bus/mem"
+)
+
+func TestMem_IsABus(t *testing.T) {
+	server := mem.New()
+	bustest.Exercise(t, func(*testing.T) bus.Bus { return server.Connect() })
+}
