@@ -1,0 +1,82 @@
+package tasks
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/universal-server/become/bench/rig"
+)
+
+// mixed: tasks of 1 ms to 1 s that sleep, on 2 workers of 4 slots.
+func (b *Bench) mixed(ctx context.Context) ([]rig.Row, error) {
+	u, err := b.ours(ctx, "--workers", "2", "--slots", "4")
+	if err != nil {
+		return nil, err
+	}
+	defer u.stop()
+	n := 800
+	if b.Quick {
+		n = 200
+	}
+	if b.Tiny {
+		n = 20
+	}
+	a, err := u.boss.Ask(ctx, "mixed", n)
+	if err != nil {
+		return nil, err
+	}
+	row := rig.Row{
+		Measure: fmt.Sprintf("%d tasks of 1 ms to 1 s on 2 × 4 slots, makespan", n), Unit: "s",
+		Us: a.Value * a.More["least"], Peer: "at least, whatever the schedule", Theirs: a.More["least"], Goal: atMostTimes(1.05),
+		Note: fmt.Sprintf("a schedule that does not know the lengths and gives each task to the slot that is free first takes %.3f × the least, we %.3f ×; the longest time a slot was free while a task waited was %.1f ms",
+			a.More["greedy"], a.Value, a.More["idle"]),
+	}
+	return []rig.Row{row}, nil
+}
+
+// cpu: computing on two workers of one slot, and on one.
+func (b *Bench) cpu(ctx context.Context) ([]rig.Row, error) {
+	two, err := b.ours(ctx, "--workers", "2", "--slots", "1")
+	if err != nil {
+		return nil, err
+	}
+	defer two.stop()
+	one, err := b.ours(ctx, "--workers", "1", "--slots", "1")
+	if err != nil {
+		return nil, err
+	}
+	defer one.stop()
+	n := b.size(300, 8)
+	m, err := rig.InTurns(ctx, b.Rounds, two.side("cpu", n, nil), one.side("cpu", n, nil))
+	if err != nil {
+		return nil, err
+	}
+	return []rig.Row{{
+		Measure: "CPU-bound tasks, 2 workers", Unit: "/s", Us: m[0], Peer: "1 worker", Theirs: m[1], Goal: times(1.9),
+	}}, nil
+}
+
+// kill: a worker is killed with SIGKILL in the middle of its calls.
+func (b *Bench) kill(ctx context.Context) ([]rig.Row, error) {
+	u, err := b.ours(ctx, "--workers", "2", "--slots", "4")
+	if err != nil {
+		return nil, err
+	}
+	defer u.stop()
+	var took []float64
+	rounds := b.size(7, 1)
+	if b.Quick {
+		rounds = 3
+	}
+	for range rounds {
+		a, err := u.boss.Ask(ctx, "kill", 4)
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, a.Value)
+	}
+	return []rig.Row{{
+		Measure: "worker killed: all its calls run elsewhere after", Unit: "ms", Us: rig.Median(took), Goal: atMost(50),
+		Note: fmt.Sprintf("the slowest of %d times %.1f ms", rounds, rig.Quantile(took, 1)),
+	}}, nil
+}
