@@ -10,7 +10,7 @@ import (
 )
 
 // spaceEvery is how often the room on the disk is looked at.
-const spaceEvery = 500 * time.Millisecond
+const spaceEvery = 50 * time.Millisecond
 
 // boundless stands for no bound of our own.
 const boundless = 1 << 50

@@ -13,6 +13,7 @@ import (
 
 // Codes of JetStream errors that have no name in its client.
 const (
+	codeAccountExceeded       = 10002
 	codeInsufficientResources = 10023
 	codeStorageExceeded       = 10047
 	codeMemoryExceeded        = 10028
@@ -32,7 +33,7 @@ func wrong(op, id string, err error) error {
 	if i := strings.Index(id, "@"); i >= 0 { // never show a password
 		id = id[i+1:]
 	}
-	e := fault.New(kindOf(err), op, id, err)
+	e := fault.New(kindOf(err), op, id, plain(err))
 	switch e.Kind {
 	case fault.Denied:
 		e.WithHint("the key is not that of this fleet: give the right one with --key or BECOME_KEY")
@@ -42,11 +43,24 @@ func wrong(op, id string, err error) error {
 	return e
 }
 
-func kindOf(err error) fault.Kind {
-	if js, ok := errors.AsType[jetstream.JetStreamError](err); ok && js.APIError() != nil {
-		return kindOfCode(js.APIError())
+// plain is what the server said, without codes.
+func plain(err error) error {
+	if api := apiError(err); api != nil && api.Description != "" {
+		return errors.New(api.Description)
 	}
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+	return err
+}
+
+func apiError(err error) *jetstream.APIError {
+	if js, ok := errors.AsType[jetstream.JetStreamError](err); ok {
+		return js.APIError()
+	}
+	api, _ := errors.AsType[*jetstream.APIError](err)
+	return api
+}
+
+func kindOf(err error) fault.Kind {
+	if api := apiError(err); api != nil {
 		return kindOfCode(api)
 	}
 	switch {
@@ -76,7 +90,7 @@ func kindOfCode(e *jetstream.APIError) fault.Kind {
 		return fault.Conflict
 	case jetstream.JSErrCodeMessageNotFound, jetstream.JSErrCodeStreamNotFound, jetstream.JSErrCodeConsumerNotFound:
 		return fault.NotFound
-	case codeInsufficientResources, codeStorageExceeded, codeMemoryExceeded, codeStreamStoreFailed:
+	case codeAccountExceeded, codeInsufficientResources, codeStorageExceeded, codeMemoryExceeded, codeStreamStoreFailed:
 		return fault.Busy
 	case codeNotEnabled, codeNotAvailable:
 		return fault.Lost

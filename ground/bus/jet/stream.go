@@ -16,6 +16,9 @@ import (
 // dedupFor is how long a queue remembers the ids of its entries.
 const dedupFor = 2 * time.Minute
 
+// storeAwayFor is how long a record waits for a store that is away.
+const storeAwayFor = 10 * time.Second
+
 // stream is a stream of records, a queue's or a log's.
 type stream struct {
 	c    *Conn
@@ -72,13 +75,16 @@ func (st *stream) put(ctx context.Context, subject string, data []byte, opts ...
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	for {
+	for began := time.Now(); ; {
 		ack, err := st.c.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data}, opts...)
 		if err == nil {
 			return ack.Sequence, nil
 		}
 		if !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse) {
 			return 0, wrong("store record", subject, err)
+		}
+		if time.Since(began) > storeAwayFor {
+			return 0, fault.New(fault.Lost, "store record", subject, err).WithHint("the bus stores nothing at the moment: its disk is full, or it is still starting")
 		}
 		select { // the server is starting, or a cluster is choosing its leader
 		case <-time.After(100 * time.Millisecond):

@@ -1,0 +1,152 @@
+package node_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/universal-server/become"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/node"
+)
+
+func init() { roles["full"] = fullRole }
+
+// A disk of its own, mounted where nobody else sees it, runs full below a node.
+func TestSurvive_AFullDisk(t *testing.T) {
+	cmd := exec.Command(os.Args[0], t.TempDir())
+	cmd.Env = append(os.Environ(), roleEnv+"=full")
+	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Skipf("this machine makes no mount namespaces: %v", err)
+	}
+	t.Cleanup(func() { kill(t, cmd) })
+	last := ""
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		last = lines.Text()
+		t.Log(last)
+	}
+	if strings.HasPrefix(last, "no mount") {
+		t.Skip(last)
+	}
+	if err := cmd.Wait(); err != nil || last != "all is well" {
+		t.Errorf("it ended with %q, %v", last, err)
+	}
+}
+
+// fullRole plays the whole story and prints how far it came.
+func fullRole(args []string) error {
+	dir := args[0]
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=400m"); err != nil {
+		fmt.Println("no mount:", err)
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	defer cancel()
+	n, err := node.Start(ctx, node.Options{Home: filepath.Join(dir, "home"), Workers: 1, Slots: 4})
+	if err != nil {
+		return err
+	}
+	defer n.Stop()
+	f, err := become.Connect(ctx, become.Config{URL: n.URL(), Key: n.KeyText()})
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	accepted, err := submitAll(ctx, f, 40, 20)
+	if err != nil {
+		return err
+	}
+	running, err := submitAll(ctx, f, 4, 1500)
+	if err != nil {
+		return err
+	}
+	for n.Status().Processes[0].Running == 0 {
+		time.Sleep(10 * time.Millisecond)
+	}
+	filler := filepath.Join(dir, "filler")
+	if err := fill(filler); err != nil {
+		return err
+	}
+	fmt.Println("the disk is full")
+	for n.Status().Full == "" {
+		if ctx.Err() != nil {
+			return errors.New("the node never noticed")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	fmt.Println("the node says:", n.Status().Full)
+	_, err = sleep.Submit(ctx, f, 1, become.JobOptions{NoWait: true})
+	if fault.KindOf(err) != fault.Busy || !strings.Contains(fault.Hint(err), "full") {
+		return fmt.Errorf("a job got %w, hint %q; want busy, full", err, fault.Hint(err))
+	}
+	fmt.Println("a job is refused:", err)
+	if v, err := square.Call(ctx, f, 3); v != 9 || err != nil {
+		return fmt.Errorf("a call on a full disk: %d, %w", v, err)
+	}
+	fmt.Println("calls go on")
+	for n.Status().Processes[0].Running > 0 { // the results of these wait for room
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := os.Remove(filler); err != nil {
+		return err
+	}
+	fmt.Println("the disk has room again")
+	for _, id := range append(accepted, running...) {
+		if v, err := id.Wait(ctx); err != nil {
+			return fmt.Errorf("accepted job %s: %d, %w", id.ID(), v, err)
+		}
+	}
+	if _, err := submitAll(ctx, f, 1, 1); err != nil {
+		return err
+	}
+	fmt.Println("all is well")
+	return nil
+}
+
+func submitAll(ctx context.Context, f *become.Fleet, n, ms int) (out []*become.Job[int], err error) {
+	for range n {
+		j, err := sleep.Submit(ctx, f, ms)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, j)
+	}
+	return out, nil
+}
+
+// fill writes until the disk takes no more.
+func fill(path string) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	block := make([]byte, 1<<20)
+	for size := len(block); size > 0; {
+		if _, err := f.Write(block[:size]); err != nil {
+			if !errors.Is(err, syscall.ENOSPC) {
+				return err
+			}
+			size /= 2
+		}
+	}
+	return nil
+}
