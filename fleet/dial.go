@@ -28,7 +28,10 @@ func dial(ctx context.Context, public key.Public, machine string, to roster.Endp
 	defer cancel()
 	var d net.Dialer
 	if to.Unix != "" && to.Machine == machine {
-		return d.DialContext(ctx, "unix", to.Unix)
+		nc, err := d.DialContext(ctx, "unix", to.Unix)
+		if err == nil || to.TCP == "" { // containers of one machine may not share files
+			return nc, err
+		}
 	}
 	if to.TCP == "" {
 		return nil, fault.Text(fault.NotFound, "", "", "it is on another machine and listens on no address; start its node with --listen")

@@ -171,7 +171,7 @@ func TestNode_KillsAProcessWhoseFunctionIgnoresItsContext(t *testing.T) {
 
 func TestNode_LargeValuesTravelByReference(t *testing.T) {
 	_, f := start(t, node.Options{Workers: 1})
-	in := make([]byte, 8<<20)
+	in := make([]byte, 64<<20)
 	for i := range in {
 		in[i] = byte(i * 7)
 	}

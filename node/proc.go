@@ -249,7 +249,7 @@ func (pr *proc) hear(m control.FromChild, child *process.Process, late *time.Tim
 		late.Stop()
 		to := roster.Endpoint{
 			Worker: pr.id, Node: pr.p.n.ID(), PID: child.PID(), Slots: m.Ready.Slots, Solo: pr.p.key.solo,
-			Machine: pr.p.n.machine, Unix: m.Ready.Unix, TCP: m.Ready.TCP, Token: pr.token,
+			Machine: pr.p.n.machine, Unix: m.Ready.Unix, TCP: reachable(m.Ready.TCP), Token: pr.token,
 		}
 		pr.set(func() {
 			if pr.state == stateStarting {
@@ -300,6 +300,20 @@ func (pr *proc) giveBack() {
 	for _, token := range pr.held {
 		pr.p.n.stores.Jobs.GiveBack(token)
 	}
+}
+
+// reachable gives an address that others can dial: a wildcard is none.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		if name, err := os.Hostname(); err == nil {
+			return net.JoinHostPort(name, port)
+		}
+	}
+	return addr
 }
 
 func (pr *proc) statusLocked() roster.ProcessStatus {

@@ -22,8 +22,18 @@ func (c *Conn) Blobs(ctx context.Context, spec bus.Spec) (bus.Blobs, error) {
 	if !bus.ValidName(spec.Name) {
 		return nil, fault.Text(fault.Invalid, "open store", fmt.Sprintf("%q", spec.Name), "a name is letters, digits, '-' and '_'")
 	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
+	var store jetstream.ObjectStore
+	err := patiently(ctx, func(ctx context.Context) (err error) {
+		store, err = c.openBlobs(ctx, spec)
+		return err
+	})
+	if err != nil {
+		return nil, wrong("open store", spec.Name, err)
+	}
+	return &blobs{store}, nil
+}
+
+func (c *Conn) openBlobs(ctx context.Context, spec bus.Spec) (jetstream.ObjectStore, error) {
 	store, err := c.js.ObjectStore(ctx, spec.Name)
 	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		store, err = c.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
@@ -33,10 +43,7 @@ func (c *Conn) Blobs(ctx context.Context, spec bus.Spec) (bus.Blobs, error) {
 			store, err = c.js.ObjectStore(ctx, spec.Name)
 		}
 	}
-	if err != nil {
-		return nil, wrong("open store", spec.Name, err)
-	}
-	return &blobs{store}, nil
+	return store, err
 }
 
 // Put stores what r gives.

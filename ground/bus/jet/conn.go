@@ -33,8 +33,12 @@ type Options struct {
 	Logger   *slog.Logger
 }
 
-// callTimeout bounds requests whose context has no deadline.
+// callTimeout bounds each request. It is long, because disks can be slow.
 const callTimeout = 30 * time.Second
+
+// openTimeout bounds each try to open a store: a cluster that is choosing its
+// leader may leave a request without any answer.
+const openTimeout = 3 * time.Second
 
 // Bounds of one subscription's backlog. What goes beyond is dropped and told.
 const (
@@ -220,8 +224,5 @@ func (s *subscription) Unsubscribe() error {
 }
 
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return ctx, func() {}
-	}
 	return context.WithTimeout(ctx, callTimeout)
 }

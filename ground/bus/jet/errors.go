@@ -20,6 +20,7 @@ const (
 	codeStreamStoreFailed     = 10077
 	codeNotEnabled            = 10076
 	codeNotAvailable          = 10008
+	codeNoPeers               = 10005
 )
 
 // wrong turns an error of NATS into one of the fleet's. Nil stays nil.
@@ -92,7 +93,7 @@ func kindOfCode(e *jetstream.APIError) fault.Kind {
 		return fault.NotFound
 	case codeAccountExceeded, codeInsufficientResources, codeStorageExceeded, codeMemoryExceeded, codeStreamStoreFailed:
 		return fault.Busy
-	case codeNotEnabled, codeNotAvailable:
+	case codeNotEnabled, codeNotAvailable, codeNoPeers:
 		return fault.Lost
 	}
 	switch e.Code {

@@ -42,9 +42,11 @@ func (c *Conn) KV(ctx context.Context, spec bus.Spec) (bus.KV, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	bucket, err := c.js.KeyValue(ctx, spec.Name)
+	var bucket jetstream.KeyValue
+	err = patiently(ctx, func(ctx context.Context) (err error) {
+		bucket, err = c.js.KeyValue(ctx, spec.Name)
+		return err
+	})
 	if err != nil {
 		return nil, wrong("open store", spec.Name, err)
 	}

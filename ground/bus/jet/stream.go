@@ -26,10 +26,38 @@ type stream struct {
 	s    jetstream.Stream
 }
 
-// open finds a stream, or makes it.
-func (c *Conn) open(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
+// patiently runs f until it is answered, or ctx ends.
+func patiently(ctx context.Context, f func(context.Context) error) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	for {
+		try, stop := context.WithTimeout(ctx, openTimeout)
+		err := f(try)
+		stop()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && kindOf(err) != fault.Lost {
+			return err
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
+// open finds a stream, or makes it.
+func (c *Conn) open(ctx context.Context, config jetstream.StreamConfig) (s jetstream.Stream, err error) {
+	err = patiently(ctx, func(ctx context.Context) error {
+		s, err = c.openOnce(ctx, config)
+		return err
+	})
+	if err != nil {
+		return nil, wrong("open store", config.Name, err)
+	}
+	return s, nil
+}
+
+func (c *Conn) openOnce(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
 	s, err := c.js.Stream(ctx, config.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		config.Replicas = c.replicas
@@ -39,10 +67,7 @@ func (c *Conn) open(ctx context.Context, config jetstream.StreamConfig) (jetstre
 			s, err = c.js.Stream(ctx, config.Name)
 		}
 	}
-	if err != nil {
-		return nil, wrong("open store", config.Name, err)
-	}
-	return s, nil
+	return s, err
 }
 
 func (c *Conn) openRecords(ctx context.Context, spec bus.Spec, config jetstream.StreamConfig) (*stream, error) {
