@@ -26,6 +26,8 @@ type jobs struct {
 	mu       sync.Mutex
 	watching map[string]bool        // bosses whose results are subscribed to
 	waiting  map[queue.ID][]*waiter // who waits for which job
+	looking  map[uint64]bool        // batches whose results are being read
+	recent   recent
 	subs     []bus.Subscription
 }
 
@@ -54,6 +56,7 @@ func (j *jobs) init(f *Fleet, stores Stores) {
 	j.submitter = queue.NewSubmitter(stores.Jobs, f.bus, f.id)
 	j.watching = map[string]bool{}
 	j.waiting = map[queue.ID][]*waiter{}
+	j.looking = map[uint64]bool{}
 }
 
 func (j *jobs) close() {
@@ -98,17 +101,13 @@ func (f *Fleet) WaitJob(ctx context.Context, id queue.ID, progress func([]byte))
 		return nil, err
 	}
 	w := &waiter{done: make(chan struct{}), progress: progress}
-	f.jobs.add(id, w)
+	if o := f.jobs.add(id, w); o != nil {
+		return o, nil
+	}
 	defer f.jobs.remove(id, w)
 	// A message can get lost; what is kept cannot. So look now, and again at times.
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		o, err := f.Result(ctx, id)
-		if err == nil {
-			return o, nil
-		}
-		if fault.KindOf(err) != fault.NotFound && ctx.Err() == nil {
-			f.logger.Debug("cannot read results", "err", err)
-		}
+		f.jobs.look(id.Seq)
 		timer := time.NewTimer(wait)
 		select {
 		case <-w.done:
@@ -143,10 +142,39 @@ func (j *jobs) watch() error {
 	return nil
 }
 
-func (j *jobs) add(id queue.ID, w *waiter) {
+// add makes w hear of the job, unless its outcome is known already.
+func (j *jobs) add(id queue.ID, w *waiter) *Outcome {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if r, o, ok := j.recent.find(id); ok {
+		return outcome(r, o, id)
+	}
 	j.waiting[id] = append(j.waiting[id], w)
+	return nil
+}
+
+// look reads the results kept of a batch of jobs, for all who wait for one of
+// them. Why not each its own? A thousand waiters would read the same record.
+func (j *jobs) look(seq uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.looking[seq] {
+		return
+	}
+	j.looking[seq] = true
+	j.f.Do(func() {
+		err := result.Each(j.f.ctx, j.stores.Results, seq, func(r *result.Record, size int) {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			j.deliverLocked(r, size)
+		})
+		if err != nil && j.f.ctx.Err() == nil {
+			j.f.logger.Debug("cannot read results", "err", err)
+		}
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		delete(j.looking, seq)
+	})
 }
 
 func (j *jobs) remove(id queue.ID, w *waiter) {
@@ -175,6 +203,12 @@ func (j *jobs) heard(msg bus.Message) {
 	r.Time = time.Now()
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.deliverLocked(r, len(msg.Data))
+}
+
+// deliverLocked gives a result to those who wait for it, and remembers it for those
+// who are about to.
+func (j *jobs) deliverLocked(r *result.Record, size int) {
 	for i, o := range r.Outcomes {
 		id := queue.ID{Seq: r.First.Seq, Index: r.First.Index + i}
 		for _, w := range j.waiting[id] {
@@ -184,6 +218,7 @@ func (j *jobs) heard(msg bus.Message) {
 			}
 		}
 	}
+	j.recent.add(r, size)
 }
 
 func (j *jobs) reported(msg bus.Message) {

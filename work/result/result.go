@@ -113,23 +113,38 @@ func Decode(subject string, data []byte) (*Record, error) {
 }
 
 // Find returns the first result kept for a job. fault.NotFound when there is none yet.
-func Find(ctx context.Context, log bus.Log, id queue.ID) (*Record, task.Outcome, error) {
-	from := uint64(1)
-	for {
-		records, err := log.Read(ctx, jobFilter(id.Seq), from, 64)
+func Find(ctx context.Context, log bus.Log, id queue.ID) (found *Record, o task.Outcome, err error) {
+	err = Each(ctx, log, id.Seq, func(r *Record, _ int) {
+		if i := id.Index - r.First.Index; found == nil && i >= 0 && i < len(r.Outcomes) {
+			found, o = r, r.Outcomes[i]
+		}
+	})
+	if found != nil {
+		return found, o, nil
+	}
+	if err == nil {
+		err = fault.Text(fault.NotFound, "find result of job", id.String(), "there is none")
+	}
+	return nil, task.Outcome{}, err
+}
+
+// Each calls f with every result kept of the jobs in one queue record, in the order
+// in which they were kept, and with its size in bytes.
+func Each(ctx context.Context, log bus.Log, seq uint64, f func(r *Record, size int)) error {
+	for from := uint64(1); ; {
+		records, err := log.Read(ctx, jobFilter(seq), from, 64)
 		if err != nil {
-			return nil, task.Outcome{}, err
+			return err
 		}
 		for _, stored := range records {
-			r, err := Decode(stored.Subject, stored.Data)
-			if err == nil && id.Index >= r.First.Index && id.Index < r.First.Index+len(r.Outcomes) {
+			if r, err := Decode(stored.Subject, stored.Data); err == nil {
 				r.Time = stored.Time
-				return r, r.Outcomes[id.Index-r.First.Index], nil
+				f(r, len(stored.Data))
 			}
 			from = stored.Seq + 1
 		}
 		if len(records) < 64 {
-			return nil, task.Outcome{}, fault.Text(fault.NotFound, "find result of job", id.String(), "there is none")
+			return nil
 		}
 	}
 }
