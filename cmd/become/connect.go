@@ -1,0 +1,209 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/home"
+	"github.com/universal-server/become/node"
+)
+
+// need says what a command wants of its fleet.
+type need int
+
+const (
+	// running: a fleet that is there already.
+	running need = iota
+	// kept: the home's fleet, with what is stored in it, started if need be.
+	kept
+	// lasting: any fleet that lasts as long as this command.
+	lasting
+)
+
+// session is a command's connection, with the node that it may have started.
+type session struct {
+	*fleet.Fleet
+	url     string
+	keyRef  string // the key's file, or the key: what BECOME_KEY is set to
+	node    *node.Node
+	workers int
+	temp    string // a home to be removed
+}
+
+// connect finds the fleet the flags name, else the local node's, else starts
+// a node for as long as the command runs, if need allows it.
+func (a *app) connect(ctx context.Context, n need) (*session, error) {
+	return a.connectWith(ctx, n, 0)
+}
+
+func (a *app) connectWith(ctx context.Context, n need, workers int) (*session, error) {
+	dir := a.homeDir()
+	url := a.url
+	if url == "" && !a.homeSet {
+		url = os.Getenv(fleet.EnvURL)
+	}
+	if url != "" {
+		return a.join(ctx, url, dir)
+	}
+	// A node may come or go while we look for it.
+	for try := 0; ; try++ {
+		contact, ok, err := home.Find(dir)
+		if err != nil {
+			return nil, err
+		}
+		var s *session
+		switch {
+		case ok && (!contact.Embedded || n != lasting):
+			s, err = a.join(ctx, contact.URL, dir)
+		case ok:
+			return a.embedAside(ctx, workers)
+		case n == running:
+			return nil, fault.Text(fault.NotFound, "find fleet", "", "no node is running in "+dir).WithHint("start one with: become up")
+		default:
+			s, err = a.embed(ctx, dir, workers)
+		}
+		if err == nil {
+			return s, nil
+		}
+		if !passing(err) || try == 100 || ctx.Err() != nil {
+			if fault.KindOf(err) == fault.Busy && n == lasting {
+				return a.embedAside(ctx, workers)
+			}
+			return nil, err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// passing reports whether an error may be one of a node that is just starting or stopping.
+func passing(err error) bool {
+	k := fault.KindOf(err)
+	return k == fault.Busy || k == fault.Lost
+}
+
+func (a *app) homeDir() string {
+	dir := a.home
+	if dir == "" {
+		dir = home.Default()
+	}
+	if full, err := filepath.Abs(dir); err == nil {
+		return full
+	}
+	return dir
+}
+
+// keyFor returns the key to use with the home dir.
+func (a *app) keyFor(dir string) string {
+	if a.key != "" {
+		return a.key
+	}
+	if k := os.Getenv(fleet.EnvKey); k != "" && !a.homeSet {
+		return k
+	}
+	return filepath.Join(dir, "key")
+}
+
+func (a *app) join(ctx context.Context, url, dir string) (*session, error) {
+	s := &session{url: url, keyRef: a.keyFor(dir)}
+	var err error
+	if s.Fleet, err = a.dial(ctx, url, s.keyRef, dir); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (a *app) dial(ctx context.Context, url, key, dir string) (*fleet.Fleet, error) {
+	return fleet.Connect(ctx, &fleet.Options{URL: url, Key: key, Home: dir, Name: "become command", Logger: a.logger})
+}
+
+// embed starts a node in dir for this command.
+func (a *app) embed(ctx context.Context, dir string, workers int) (*session, error) {
+	n, err := node.Start(ctx, node.Options{Home: dir, Embedded: true, Workers: workers, Key: a.key, Version: version(), Logger: a.logger})
+	if err != nil {
+		return nil, err
+	}
+	s := &session{url: n.URL(), keyRef: filepath.Join(dir, "key"), node: n}
+	if a.key != "" {
+		s.keyRef = a.key
+	}
+	a.logger.Info("started a node for this command", "home", dir, "url", s.url)
+	if s.Fleet, err = a.dial(ctx, s.url, n.KeyText(), dir); err != nil {
+		n.Kill()
+		return nil, err
+	}
+	return s, nil
+}
+
+// embedAside starts a node in a home that is gone afterwards: the usual one is
+// in use by another command.
+func (a *app) embedAside(ctx context.Context, workers int) (*session, error) {
+	dir, err := os.MkdirTemp("", "become-home-")
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.embed(ctx, dir, workers)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	s.temp = dir
+	return s, nil
+}
+
+// known is how many nodes there are, if that is known; else 0.
+func (s *session) known() int {
+	if s.node != nil {
+		return 1
+	}
+	return 0
+}
+
+// close leaves the fleet; a node of ours drains, unless the command was
+// interrupted: then nothing is waited for.
+func (s *session) close(ctx context.Context) {
+	s.Fleet.Close()
+	if s.node != nil {
+		if ctx.Err() != nil {
+			s.node.Kill()
+		} else {
+			s.node.Stop()
+		}
+	}
+	if s.temp != "" {
+		os.RemoveAll(s.temp)
+	}
+}
+
+// with runs f with a connection.
+func (a *app) with(ctx context.Context, n need, f func(*session) error) error {
+	s, err := a.connect(ctx, n)
+	if err != nil {
+		return a.why(ctx, err)
+	}
+	defer s.close(ctx)
+	return a.why(ctx, f(s))
+}
+
+// why replaces the error of something that --timeout cut short by one that
+// says so.
+func (a *app) why(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if err == nil || cause == nil || errors.Is(err, cause) {
+		return err
+	}
+	if k := fault.KindOf(err); k == fault.Canceled || k == fault.Deadline {
+		if e, ok := errors.AsType[*fault.Error](err); ok {
+			return fault.New(fault.KindOf(cause), e.Op, e.ID, cause)
+		}
+		return cause
+	}
+	return err
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/fault"
+)
+
+// warmWithin is how long a new version may take until a worker of it is ready.
+const warmWithin = 30 * time.Second
+
+func (a *app) deployCommand() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use: "deploy PATH", Short: "Let a name become this code",
+		Long: `Let a name become this code: a .js or .ts file, a Go package, or an executable
+built from one. A worker of the new version is started first; only when it is ready the name
+points at it. From then on calls by that name use the new code, those that run finish on theirs.
+If it does not start, nothing changes.`,
+		Example: `  become deploy ./square.js
+  become deploy ./examples/crunch
+  become deploy --name area ./geometry.ts
+  become rollback square`,
+		Args: wants(1, 1, "one PATH"),
+	}
+	cmd.Flags().StringVar(&name, "name", "", "deploy under this `name` (default the file's or folder's)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		ctx := cmd.Context()
+		path := args[0]
+		if name == "" {
+			name = nameOf(path)
+		}
+		if !goodName.MatchString(name) {
+			return usage("give one with --name: letters, digits, '_' and '-'", "%q cannot be a name", name)
+		}
+		c, err := a.load(ctx, path)
+		if err != nil {
+			return a.why(ctx, err)
+		}
+		if len(c.manifest.Exports) == 0 {
+			return fault.Text(fault.Invalid, "deploy", path, "it offers no function")
+		}
+		return a.with(ctx, kept, func(s *session) error {
+			before, err := s.Resolve(ctx, name)
+			if err != nil && fault.KindOf(err) != fault.NotFound {
+				return err
+			}
+			if err := a.ship(ctx, s, c); err != nil {
+				return err
+			}
+			if err := s.Warm(ctx, c.manifest.Digest, warmWithin); err != nil {
+				return fault.New(fault.KindOf(err), "deploy", name, err)
+			}
+			now, err := s.Deploy(ctx, name, c.manifest.Digest, functions(c.manifest), me())
+			if err != nil {
+				return err
+			}
+			return a.changed(name, before.Digest, now)
+		})
+	}
+	return cmd
+}
+
+// nameOf derives a name from a path.
+func nameOf(path string) string {
+	full, err := filepath.Abs(path)
+	if err != nil {
+		full = path
+	}
+	base := filepath.Base(full)
+	if isScript(base) || strings.HasSuffix(base, ".go") || strings.HasSuffix(base, ".exe") {
+		base = strings.TrimSuffix(base, filepath.Ext(base))
+	}
+	return base
+}
+
+// me says who changes a name.
+func me() string {
+	name := "somebody"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		name += "@" + host
+	}
+	return name
+}
+
+// changed tells what a name was and is.
+func (a *app) changed(name, old string, now fleet.Deployment) error {
+	if a.json {
+		return a.printJSON(map[string]any{"name": name, "old": old, "digest": now.Digest, "functions": now.Functions, "changed": old != now.Digest})
+	}
+	what := strings.Join(now.Functions, ", ")
+	var err error
+	switch old {
+	case now.Digest:
+		_, err = fmt.Fprintf(a.out, "%s: %s, unchanged (%s)\n", name, short(old), what)
+	case "":
+		_, err = fmt.Fprintf(a.out, "%s: new → %s (%s)\n", name, short(now.Digest), what)
+	default:
+		_, err = fmt.Fprintf(a.out, "%s: %s → %s (%s)\n", name, short(old), short(now.Digest), what)
+	}
+	return err
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/bundle"
+)
+
+func (a *app) describeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "describe NAME|PATH", Short: "Show what a name or a piece of code offers",
+		Long: `Show the functions of a deployed name with its history, or those of a .js or .ts
+file, a Go package or an executable, which needs no fleet. --json gives the types as JSON Schema.
+A PATH without a slash or extension is told from a NAME by being there: write ./PATH to be sure.`,
+		Example: `  become describe square
+  become describe ./examples/factorial
+  become describe --json ./square.js`,
+		Args: wants(1, 1, "one NAME or PATH"), ValidArgsFunction: func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+			names, _ := a.completeName(cmd, args, start)
+			return names, cobra.ShellCompDirectiveDefault
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, what := cmd.Context(), args[0]
+			if isPath(what) {
+				c, err := a.load(ctx, what)
+				if err != nil {
+					return a.why(ctx, err)
+				}
+				return a.describe(description{Manifest: c.manifest})
+			}
+			if !goodName.MatchString(what) {
+				return usage("a name is letters, digits, '_' and '-'", "%q is neither a name nor a file", what)
+			}
+			return a.with(ctx, kept, func(s *session) error {
+				d, err := describeName(ctx, s, what)
+				if err != nil {
+					return err
+				}
+				return a.describe(d)
+			})
+		},
+	}
+}
+
+// description is a bundle, and the name it stands behind.
+type description struct {
+	Deployed string          `json:"deployed,omitempty"`
+	Since    time.Time       `json:"since,omitzero"`
+	By       string          `json:"by,omitempty"`
+	History  []fleet.Version `json:"history,omitempty"`
+	bundle.Manifest
+}
+
+func describeName(ctx context.Context, s *session, name string) (description, error) {
+	d, err := s.Resolve(ctx, name)
+	if err != nil {
+		return description{}, err
+	}
+	m, err := s.Bundles().Manifest(ctx, d.Digest)
+	if err != nil {
+		return description{}, err
+	}
+	return description{Deployed: d.Name, Since: d.Since, By: d.By, History: d.History, Manifest: m}, nil
+}
+
+func (a *app) describe(d description) error {
+	if a.json {
+		return a.printJSON(d)
+	}
+	w := a.out
+	title := d.Name
+	if d.Deployed != "" {
+		title = d.Deployed
+	}
+	fmt.Fprintf(w, "%s: %s bundle %s for %s, %s\n", printable(title, false), d.Kind, short(d.Digest), d.Platform(), size(d.Size))
+	if d.Deployed != "" {
+		fmt.Fprintf(w, "deployed %s ago by %s\n", since(d.Since), printable(d.By, false))
+	}
+	if len(d.Exports) == 0 {
+		fmt.Fprintln(w, "it offers no function")
+	}
+	for _, e := range d.Exports {
+		fmt.Fprintf(w, "  %s\n", printable(signature(e), false))
+		if e.Doc != "" {
+			fmt.Fprintf(w, "      %s\n", printable(e.Doc, false))
+		}
+		if l := limits(e.Limits); l != "" {
+			fmt.Fprintf(w, "      %s\n", l)
+		}
+	}
+	if len(d.History) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "before:")
+	t := newTable(w, "  BUNDLE", "SINCE", "BY")
+	for _, v := range d.History {
+		t.row("  "+short(v.Digest), since(v.Since)+" ago", v.By)
+	}
+	return t.flush()
+}
+
+// signature is an export as a reader wants it: Multiply({X number, Y number}) {Value number}.
+func signature(e bundle.Export) string {
+	if len(e.Input) == 0 && len(e.Output) == 0 {
+		return e.Name + "(…)"
+	}
+	in := parseSchema(e.Input).String()
+	if in == "{}" {
+		in = ""
+	}
+	return e.Name + "(" + in + ") " + parseSchema(e.Output).String()
+}
+
+func limits(l bundle.Limits) string {
+	out := ""
+	add := func(format string, args ...any) {
+		if out != "" {
+			out += ", "
+		}
+		out += fmt.Sprintf(format, args...)
+	}
+	if l.TimeoutMS > 0 {
+		add("at most %v", time.Duration(l.TimeoutMS)*time.Millisecond)
+	}
+	if l.Tries > 0 {
+		add("%d tries", l.Tries)
+	}
+	if l.Slots > 0 {
+		add("%d at once in a worker", l.Slots)
+	}
+	return out
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-server/become/fleet"
+)
+
+func (a *app) namesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "names", Short: "List what is deployed", Args: wants(0, 0, "no argument"),
+		Long:    "List the names there are, what stands behind each, and since when.",
+		Example: "  become names\n  become names --json | jq -r '.[].name'",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			return a.with(ctx, kept, func(s *session) error {
+				all, err := s.Names(ctx)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					return a.printJSON(append([]fleet.Deployment{}, all...))
+				}
+				if len(all) == 0 {
+					fmt.Fprintln(a.err, "nothing is deployed; deploy something with: become deploy PATH")
+					return nil
+				}
+				t := newTable(a.out, "NAME", "BUNDLE", "SINCE", "BY", "FUNCTIONS")
+				for _, d := range all {
+					t.row(d.Name, short(d.Digest), since(d.Since)+" ago", d.By, cut(strings.Join(d.Functions, ", "), 60))
+				}
+				return t.flush()
+			})
+		},
+	}
+}
+
+func (a *app) rmCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "rm NAME...", Short: "Remove names", Args: wants(1, -1, "a NAME"),
+		Long:    "Remove names. What runs finishes; the bundles stay, and so do their jobs.",
+		Example: "  become rm square", ValidArgsFunction: a.completeName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return a.with(ctx, kept, func(s *session) error {
+				for _, name := range args {
+					if err := a.rm(ctx, s, name); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		},
+	}
+}
+
+func (a *app) rm(ctx context.Context, s *session, name string) error {
+	d, err := s.Resolve(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := s.Forget(ctx, name); err != nil {
+		return err
+	}
+	if a.json {
+		return a.printLine(map[string]string{"removed": name, "digest": d.Digest})
+	}
+	_, err = fmt.Fprintf(a.out, "removed %s, which was %s\n", name, short(d.Digest))
+	return err
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-server/become/work/roster"
+)
+
+func (a *app) psCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "ps [NAME]", Short: "List the worker processes", Args: wants(0, 1, "one NAME at most"),
+		Long: `List the worker processes of all nodes: those of one bundle with NAME. A bundle
+that failed to start is listed too, with the reason.`,
+		Example: "  become ps\n  become ps --json | jq '.[] | select(.state == \"failed\")'", ValidArgsFunction: a.completeName,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			return a.with(ctx, running, func(s *session) error {
+				procs, err := processes(ctx, s)
+				if err != nil {
+					return err
+				}
+				if len(args) > 0 {
+					if procs, err = only(ctx, s, args[0], procs); err != nil {
+						return err
+					}
+				}
+				if a.json {
+					return a.printJSON(append([]proc{}, procs...))
+				}
+				if len(procs) == 0 {
+					fmt.Fprintln(a.err, "no worker process: they start when somebody calls a function or submits a job")
+					return nil
+				}
+				return psTable(newTable(a.out, psHead...), procs).flush()
+			})
+		},
+	}
+}
+
+// proc is a process and where it runs.
+type proc struct {
+	Node string `json:"node"`
+	Host string `json:"host"`
+	roster.ProcessStatus
+}
+
+// processes asks every node, and gives bundles the names they are deployed under.
+func processes(ctx context.Context, s *session) ([]proc, error) {
+	nodes, err := s.Nodes(ctx, s.known())
+	if err != nil {
+		return nil, err
+	}
+	names := deployedAs(ctx, s)
+	var all []proc
+	for _, n := range nodes {
+		for _, p := range n.Processes {
+			if name := names[p.Bundle]; name != "" {
+				p.Name = name
+			}
+			all = append(all, proc{n.Node, n.Host, p})
+		}
+	}
+	return all, nil
+}
+
+// deployedAs maps digests to the names they stand behind. Nobody depends on it:
+// without an answer bundles keep their own names.
+func deployedAs(ctx context.Context, s *session) map[string]string {
+	out := map[string]string{}
+	all, err := s.Names(ctx)
+	if err != nil {
+		return out
+	}
+	for _, d := range all {
+		if out[d.Digest] != "" {
+			out[d.Digest] += ","
+		}
+		out[d.Digest] += d.Name
+	}
+	return out
+}
+
+// only keeps the processes of a name or a bundle.
+func only(ctx context.Context, s *session, what string, procs []proc) ([]proc, error) {
+	digest := what
+	d, err := s.Resolve(ctx, what)
+	if err == nil {
+		digest = d.Digest
+	}
+	var out []proc
+	for _, p := range procs {
+		if strings.HasPrefix(p.Bundle, digest) || p.Name == what || strings.HasPrefix(p.Worker, what) {
+			out = append(out, p)
+		}
+	}
+	if len(out) == 0 && err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+var psHead = []string{"NAME", "BUNDLE", "NODE", "WORKER", "PID", "STATE", "RUNNING", "DONE", "RSS", "CPU", "UPTIME", "REASON"}
+
+func psTable(t *table, procs []proc) *table {
+	for _, p := range procs {
+		pid, up, rss, cpu := "", "", "", ""
+		if p.PID > 0 {
+			pid, up, rss = fmt.Sprint(p.PID), since(p.Started), size(p.RSS)
+			cpu = cpuSeconds(p.CPU)
+		}
+		state := p.State
+		if p.Solo {
+			state += " (solo)"
+		}
+		reason := p.Reason
+		if reason == "" && p.Restarts > 0 {
+			reason = fmt.Sprintf("%d restarts", p.Restarts)
+		}
+		done := fmt.Sprint(p.Done)
+		if p.Failed > 0 {
+			done = fmt.Sprintf("%d (%d failed)", p.Done, p.Failed)
+		}
+		t.row(p.Name, short(p.Bundle), short(p.Node), p.Worker, pid, state, fmt.Sprintf("%d/%d", p.Running, p.Slots), done, rss, cpu, up, cut(reason, 80))
+	}
+	return t
+}
+
+// cpuSeconds is CPU time for people.
+func cpuSeconds(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(100 * time.Millisecond).String()
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/node"
+)
+
+func (a *app) upCommand() *cobra.Command {
+	var o node.Options
+	var memory int64
+	cmd := &cobra.Command{
+		Use: "up", Short: "Run a node in this terminal", Args: wants(0, 0, "no argument"),
+		Long: `Run a node: it starts worker processes for whoever wants them, and keeps jobs,
+names and code in its home. One line says when it is ready. It runs until Ctrl-C, which lets what
+runs finish for a short while; a second Ctrl-C ends everything at once.
+
+Without --nats the node runs the fleet's bus itself; others join it with --join URL and the same key.
+It listens on this machine only, unless --listen says otherwise, for which a --key is needed.`,
+		Example: `  become up
+  become up --workers 4 --slots 8
+  become key new fleet.key && become up --listen 0.0.0.0:4321 --key fleet.key
+  become up --join tls://10.0.0.1:4321 --key fleet.key`,
+	}
+	f := cmd.Flags()
+	f.IntVar(&o.Workers, "workers", 0, "`processes` for each bundle (default 2)")
+	f.IntVar(&o.Slots, "slots", 0, "`tasks` at once in each process (default the number of CPUs)")
+	f.StringVar(&o.Listen, "listen", "", "`address` of the bus (default 127.0.0.1:0, any free port)")
+	f.BoolVar(&o.Durable, "durable", false, "acknowledge only what is on the disk, safe from a power cut")
+	f.IntVar(&o.Replicas, "replicas", 0, "`servers` of a joined cluster that keep each record (default 1)")
+	f.DurationVar(&o.Idle, "idle", 0, "keep a process without work for this `time` (default 20s)")
+	f.Int64Var(&memory, "memory", 0, "`MiB` that each JavaScript process may use (default 256)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if o.Workers < 0 || o.Slots < 0 || o.Replicas < 0 || memory < 0 || o.Idle < 0 {
+			return usage("become up --help", "a number below zero makes no sense")
+		}
+		o.Home, o.URL, o.Key = a.homeDir(), a.url, a.key
+		if o.URL == "" {
+			o.URL = os.Getenv(fleet.EnvURL)
+		}
+		if o.Key == "" {
+			o.Key = os.Getenv(fleet.EnvKey)
+		}
+		if o.URL != "" && o.Listen != "" && cmd.Flags().Changed("nats") {
+			a.logger.Debug("the bus is another's: --listen is for the workers' lines only")
+		}
+		o.Memory, o.Version, o.Logger = memory<<20, version(), a.logger
+		if !a.verbose {
+			o.Logger = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn}))
+		}
+		return a.up(cmd.Context(), o)
+	}
+	return cmd
+}
+
+func (a *app) up(ctx context.Context, o node.Options) error {
+	start := ctx
+	if a.timeout > 0 {
+		var cancel context.CancelFunc
+		start, cancel = context.WithTimeoutCause(ctx, a.timeout, errTimeout(a.timeout))
+		defer cancel()
+	}
+	n, err := node.Start(start, o)
+	if err != nil {
+		return a.why(start, err)
+	}
+	if ctx.Err() != nil { // interrupted meanwhile
+		n.Kill()
+		return ctx.Err()
+	}
+	signals := a.takeSignals()
+	if a.json {
+		a.printLine(map[string]any{"node": n.ID(), "url": n.URL(), "home": o.Home, "pid": os.Getpid(), "version": version()})
+	} else {
+		fmt.Fprintf(a.out, "become: node %s is up at %s, home %s\n", n.ID(), n.URL(), o.Home)
+	}
+	select {
+	case <-n.Done():
+		n.Kill()
+		return fault.Text(fault.Lost, "run node", n.ID(), "its bus has ended by itself").WithHint("look at the log of the bus in " + o.Home + ", and at the disk")
+	case <-ctx.Done():
+	case <-signals:
+	}
+	began := time.Now()
+	stopped := make(chan error, 1)
+	go func() { stopped <- n.Stop() }()
+	select {
+	case err := <-stopped:
+		a.logger.Debug("stopped", "after", time.Since(began))
+		return err
+	case <-signals:
+		n.Kill()
+		return exitError(exitInterrupted)
+	}
+}
