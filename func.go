@@ -91,6 +91,9 @@ func CheckFunc[In, Out any](name string, f func(context.Context, In) (Out, error
 	if !goodName.MatchString(name) {
 		return nil, fault.Text(fault.Invalid, "declare function", fmt.Sprintf("%q", name), "a name is letters, digits, '_' and '-'")
 	}
+	if f == nil {
+		return nil, fault.Text(fault.Invalid, "declare function", name, "it is nil")
+	}
 	for _, t := range []reflect.Type{reflect.TypeFor[In](), reflect.TypeFor[Out]()} {
 		if err := codec.Check(t); err != nil {
 			return nil, fault.New(fault.Invalid, "declare function", name, err)

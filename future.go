@@ -88,6 +88,7 @@ type Future[Out any] struct {
 	mu        sync.Mutex
 	callbacks []func(*Future[Out])
 	unwatch   func() bool // ends the watch over the call's context
+	ended     error       // why the call's context ended, if it did before the answer
 
 	// Written before done is closed; value and err by the first who asks.
 	outcome task.Outcome
@@ -149,7 +150,12 @@ func (f *Function[In, Out]) Call(ctx context.Context, on *Fleet, in In, opts ...
 }
 
 func (fu *Future[Out]) watch(ctx context.Context) {
-	unwatch := context.AfterFunc(ctx, fu.Cancel)
+	unwatch := context.AfterFunc(ctx, func() {
+		fu.mu.Lock()
+		fu.ended = fault.New(fault.KindOf(ctx.Err()), "call", fu.call.Function, context.Cause(ctx))
+		fu.mu.Unlock()
+		fu.Cancel()
+	})
 	fu.mu.Lock()
 	defer fu.mu.Unlock()
 	select {
@@ -178,6 +184,9 @@ func (s *futureSink[Out]) Progress(_ *boss.Call, value []byte) {
 
 func (fu *Future[Out]) settle(o task.Outcome, by Worker) {
 	fu.mu.Lock()
+	if fu.ended != nil && o.Status == task.Failed && fault.KindOf(o.Err) == fault.Canceled {
+		o.Err = fu.ended
+	}
 	fu.outcome, fu.worker = o, by
 	callbacks := fu.callbacks
 	fu.callbacks = nil
@@ -338,9 +347,12 @@ func AsDone[Out any](ctx context.Context, futures ...*Future[Out]) iter.Seq[*Fut
 }
 
 // First waits for the first future that succeeds and cancels the others. When
-// all fail the error joins theirs.
+// all fail the error joins theirs; of no futures none succeeds (fault.Invalid).
 func First[Out any](ctx context.Context, futures ...*Future[Out]) (Out, error) {
 	var errs []error
+	if len(futures) == 0 {
+		errs = append(errs, fault.Text(fault.Invalid, "wait for", "the first of several calls", "there are none"))
+	}
 	for fu := range AsDone(ctx, futures...) {
 		out, err := fu.Wait(ctx)
 		if err == nil {

@@ -35,7 +35,8 @@ type Answer[In, Out any] struct {
 // input. Inputs are drawn on a goroutine of its own, at most 65,536 ahead of the answers.
 // Small tasks travel together; a slow one never holds others back. When ctx
 // ends, inputs not yet answered are answered with its error; when the loop is
-// left, they are cancelled.
+// left, they are cancelled. Map lets go of the sequence before it returns: one that blocks must
+// end with ctx.
 func (f *Function[In, Out]) Map(ctx context.Context, on *Fleet, inputs iter.Seq[In], opts ...CallOptions) iter.Seq[Answer[In, Out]] {
 	return func(yield func(Answer[In, Out]) bool) {
 		m := newMapper(ctx, f, on, callOptions(opts))
@@ -107,7 +108,6 @@ type mapper[In, Out any] struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
-	digest string
 
 	fill    sync.Mutex // guards filling and the order of starts
 	filling *chunk[In, Out]
@@ -148,15 +148,9 @@ func (m *mapper[In, Out]) draw(inputs iter.Seq[In]) {
 		m.mu.Unlock()
 	})
 	defer unblock()
-	digest, err := m.on.target(m.ctx, m.f.deploy)
-	m.digest = digest
 	for in := range inputs {
 		if m.ctx.Err() != nil || !m.waitForRoom() {
 			return
-		}
-		if err != nil {
-			m.refuse(in, err)
-			continue
 		}
 		m.add(in)
 	}
@@ -254,7 +248,7 @@ func (m *mapper[In, Out]) startChunk(c *chunk[In, Out], values []task.Value) {
 	pointers := make([]*boss.Call, n)
 	for i := range c.calls {
 		c.calls[i] = boss.Call{
-			Digest: m.digest, Function: m.f.name, Format: engine.CBOR, Input: values[i],
+			Function: m.f.name, Format: engine.CBOR, Input: values[i],
 			Timeout: m.opts.Timeout, Tries: m.f.tries(m.opts), Sink: c, Index: i,
 		}
 		c.open[i] = true
@@ -265,12 +259,30 @@ func (m *mapper[In, Out]) startChunk(c *chunk[In, Out], values []task.Value) {
 	m.given += n
 	m.chunks[c] = n
 	m.mu.Unlock()
-	if err := m.on.f.Boss().Start(m.ctx, pointers...); err != nil {
+	if err := m.begin(pointers); err != nil {
 		m.answerAll(c, err)
 	}
 	if m.ctx.Err() != nil { // the end came while they were handed over
+		m.answerAll(c, m.ended())
 		m.cancelAll(c)
 	}
+}
+
+// begin hands calls to the boss, by a name to what stands behind it now.
+func (m *mapper[In, Out]) begin(calls []*boss.Call) error {
+	digest, err := m.on.target(m.ctx, m.f.deploy)
+	if err != nil {
+		return err
+	}
+	for _, c := range calls {
+		c.Digest = digest
+	}
+	return m.on.f.Boss().Start(m.ctx, calls...)
+}
+
+// ended is the error of what the context's end left without an answer.
+func (m *mapper[In, Out]) ended() error {
+	return fault.New(fault.KindOf(m.ctx.Err()), "call", m.f.Name(), context.Cause(m.ctx))
 }
 
 // refuse answers an input that never got to the boss.
@@ -383,7 +395,7 @@ func (m *mapper[In, Out]) taken(n int) {
 // abort answers every open input with the context's error and cancels its call.
 func (m *mapper[In, Out]) abort() {
 	for c := range m.openChunks() {
-		m.answerAll(c, fault.New(fault.KindOf(m.ctx.Err()), "call", m.f.Name(), context.Cause(m.ctx)))
+		m.answerAll(c, m.ended())
 		m.cancelAll(c)
 	}
 }

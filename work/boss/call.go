@@ -34,6 +34,7 @@ type Call struct {
 	pack     *pack
 	position int // in the pack
 	canceled bool
+	answered bool // its outcome is on the way to its sink
 	waiting  bool // it is in a backlog
 	size     int  // what it weighs in the boss's memory
 }

@@ -299,7 +299,7 @@ func (p *pool) expire() bool {
 			p.active = time.Now()
 		}
 	}
-	if p.queued > 0 || time.Since(p.active) < p.b.opts.Linger {
+	if p.queued > 0 || len(p.later) > 0 || time.Since(p.active) < p.b.opts.Linger {
 		return false
 	}
 	p.ended = true

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
@@ -112,6 +113,12 @@ type pack struct {
 	done  int     // calls below it are answered
 	limit int     // calls from it on were returned
 	sent  time.Time
+
+	// Frames are sent without the lock, so a cancel could overtake the pack it is about:
+	// who cancels sets cut and sends only if away is set; who sends the pack sets away and then
+	// looks at cut.
+	away atomic.Bool
+	cut  atomic.Bool
 }
 
 func newPool(b *Boss, key poolKey) *pool {
@@ -122,37 +129,83 @@ func newPool(b *Boss, key poolKey) *pool {
 	}
 }
 
-// enqueue takes calls of one function.
+// enqueue takes calls of one function that no pool holds.
 func (p *pool) enqueue(calls []*Call) {
 	p.mu.Lock()
-	if p.ended {
+	p.enqueueAndUnlock(nil, calls)
+}
+
+// takeFrom takes over a call that another pool, or this one, holds but has
+// not in a backlog. Both locks are held while it moves, so that a cancel finds it in
+// one of them; nobody takes two locks in another order, because calls only move from a pool to its
+// successor and to a quarantine.
+func (p *pool) takeFrom(from *pool, c *Call) {
+	from.mu.Lock()
+	if from == p {
+		from = nil
+	} else {
+		p.mu.Lock()
+	}
+	if c.canceled || c.answered { // meanwhile
 		p.mu.Unlock()
-		p.reenter(calls)
+		if from != nil {
+			from.mu.Unlock()
+		}
 		return
 	}
-	for _, c := range calls {
-		c.pool.Store(p)
+	p.enqueueAndUnlock(from, []*Call{c})
+}
+
+// enqueueAndUnlock has the lock of p, and that of from if it is not nil.
+func (p *pool) enqueueAndUnlock(from *pool, calls []*Call) {
+	ended := p.ended
+	var frames []frame
+	if !ended {
+		for _, c := range calls {
+			c.pool.Store(p)
+		}
+		q := p.backlogLocked(calls[0].Function)
+		q.push(calls)
+		p.addedLocked(q, len(calls))
+		frames = p.dispatchLocked(nil)
 	}
-	q := p.backlogLocked(calls[0].Function)
-	q.push(calls)
-	p.addedLocked(q, len(calls))
-	frames := p.dispatchLocked(nil)
 	p.mu.Unlock()
+	if from != nil {
+		from.mu.Unlock()
+	}
+	if ended { // for want of use, just as they came
+		p.reenter(calls)
+	}
 	p.send(frames)
 }
 
-// reenter takes calls to the pool's successor: this one ended for want of use
-// just as they came.
+// reenter takes calls to the pool's successor.
 func (p *pool) reenter(calls []*Call) {
 	next, err := p.b.pool(p.key)
-	if err == nil {
+	if err != nil {
+		p.failCalls(calls, err)
+		return
+	}
+	if calls[0].pool.Load() == nil { // new ones: nobody can cancel them yet
 		next.enqueue(calls)
 		return
 	}
-	ends := make([]ending, len(calls))
-	for i, c := range calls {
-		ends[i] = failed(c, err)
+	for _, c := range calls {
+		next.takeFrom(c.pool.Load(), c)
 	}
+}
+
+// failCalls answers calls that p holds, or that no pool does, with err.
+func (p *pool) failCalls(calls []*Call, err error) {
+	var ends []ending
+	p.mu.Lock()
+	for _, c := range calls {
+		if !c.canceled && !c.answered {
+			c.answered = true
+			ends = append(ends, failed(c, err))
+		}
+	}
+	p.mu.Unlock()
 	p.b.end(ends)
 }
 
@@ -187,6 +240,7 @@ func (p *pool) wantNow() {
 type frame struct {
 	l    *workerLine
 	data *[]byte
+	pack *pack // the one it carries, or nil
 }
 
 var frameBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
@@ -194,7 +248,7 @@ var frameBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); retur
 func newFrame(l *workerLine) frame {
 	data := frameBuffers.Get().(*[]byte)
 	*data = (*data)[:0]
-	return frame{l, data}
+	return frame{l: l, data: data}
 }
 
 // send writes the frames. A line that fails is noticed by its reader.
@@ -204,7 +258,30 @@ func (p *pool) send(frames []frame) {
 		if cap(*f.data) <= 256<<10 {
 			frameBuffers.Put(f.data)
 		}
+		if f.pack == nil {
+			continue
+		}
+		f.pack.away.Store(true)
+		if f.pack.cut.Load() {
+			p.sendCancels(f.l, f.pack)
+		}
 	}
+}
+
+// sendCancels tells the worker of the calls of a pack that were cancelled
+// while it was being sent.
+func (p *pool) sendCancels(l *workerLine, pk *pack) {
+	var frames []frame
+	p.mu.Lock()
+	for i, c := range pk.calls {
+		if c != nil && c.canceled && c.pack == pk {
+			f := newFrame(l)
+			*f.data = task.AppendCancel(*f.data, pk.id, i)
+			frames = append(frames, f)
+		}
+	}
+	p.mu.Unlock()
+	p.send(frames)
 }
 
 // dispatchLocked fills the credit there is with packs from the backlogs, in
@@ -302,6 +379,7 @@ func (p *pool) launchLocked(l *workerLine, pk *pack) frame {
 	l.packs[pk.id] = pk
 	first := pk.calls[0]
 	f := newFrame(l)
+	f.pack = pk
 	buf := task.AppendPack(*f.data, &task.Pack{
 		ID: pk.id, Function: pk.q.name, Format: first.Format, Timeout: first.Timeout, Origin: p.b.opts.ID, Count: len(pk.calls),
 	})
@@ -326,11 +404,12 @@ func (p *pool) outcomes(l *workerLine, o task.Outcomes) error {
 	ends := make([]ending, 0, o.Count)
 	by := l.worker()
 	var later []delayed
+	var bad error
 	for items := o.Items; len(ends)+len(later) < o.Count; {
 		out, rest, err := task.NextOutcome(items)
-		if err != nil {
-			p.mu.Unlock()
-			return err
+		if err != nil { // the line ends with it; what was read before counts
+			bad = err
+			break
 		}
 		items = rest
 		c := pk.calls[pk.done]
@@ -341,14 +420,20 @@ func (p *pool) outcomes(l *workerLine, o task.Outcomes) error {
 			later = append(later, delayed{c, out.After})
 			continue
 		}
+		c.answered = true
 		ends = append(ends, ending{c, out, by})
 	}
 	if o.Count > 0 && o.Nanos > 0 {
 		pk.q.observe(float64(o.Nanos) / float64(o.Count))
 	}
-	ends = append(ends, p.returnedLocked(l, pk, o)...)
-	if o.Final {
-		delete(l.packs, pk.id)
+	if bad == nil {
+		ends = append(ends, p.returnedLocked(l, pk, o)...)
+		switch {
+		case o.Final && pk.done < pk.limit:
+			bad = errors.New("a pack ended before its calls")
+		case o.Final:
+			delete(l.packs, pk.id)
+		}
 	}
 	frames := p.dispatchLocked(nil)
 	p.mu.Unlock()
@@ -358,7 +443,7 @@ func (p *pool) outcomes(l *workerLine, o task.Outcomes) error {
 	for _, d := range later {
 		p.retryLater(d.call, d.after)
 	}
-	return nil
+	return bad
 }
 
 // observe takes one more measurement of how long a task takes. Growth counts
@@ -424,6 +509,9 @@ type delayed struct {
 func (p *pool) retryLater(c *Call, after time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if c.canceled {
+		return
+	}
 	c.state.Store(uint32(Queued))
 	p.later[c] = time.AfterFunc(after, func() {
 		p.mu.Lock()
@@ -431,7 +519,7 @@ func (p *pool) retryLater(c *Call, after time.Duration) {
 		delete(p.later, c)
 		p.mu.Unlock()
 		if mine {
-			p.enqueue([]*Call{c})
+			p.takeFrom(p, c)
 		}
 	})
 }
@@ -444,24 +532,31 @@ func (p *pool) cancelCall(c *Call) {
 		now.cancelCall(c)
 		return
 	}
-	if c.canceled || c.State() == Ended {
+	if c.canceled || c.answered {
 		p.mu.Unlock()
 		return
 	}
 	c.canceled = true
-	if c.ln == nil { // it waits here, or for its retry
+	if c.ln == nil { // it waits here, for its retry, or to move
 		if c.waiting {
 			p.queued--
 		}
-		delete(p.later, c)
+		if timer := p.later[c]; timer != nil {
+			timer.Stop()
+			delete(p.later, c)
+		}
 		p.mu.Unlock()
 		p.b.end([]ending{canceled(c)})
 		return
 	}
+	pk := c.pack
 	f := newFrame(c.ln)
-	*f.data = task.AppendCancel(*f.data, c.pack.id, c.position)
+	*f.data = task.AppendCancel(*f.data, pk.id, c.position)
 	p.mu.Unlock()
-	p.send([]frame{f})
+	pk.cut.Store(true)
+	if pk.away.Load() {
+		p.send([]frame{f})
+	}
 }
 
 // lineEnded takes back what was under way on a line whose worker is gone.
@@ -481,8 +576,11 @@ func (p *pool) lineEnded(l *workerLine, cause error) {
 			case c.canceled:
 				ends = append(ends, canceled(c))
 			case c.tried >= c.tries():
+				c.answered = true
 				lost = append(lost, c)
 			case c.tried == c.tries()-1 && c.lost > 0 && !p.key.solo:
+				c.state.Store(uint32(Queued))
+				c.ln, c.pack = nil, nil
 				solo = append(solo, c)
 			default:
 				back = append(back, c)
@@ -540,12 +638,10 @@ func (p *pool) quarantine(calls []*Call) {
 	for _, c := range calls {
 		next, err := p.b.pool(poolKey{digest: p.key.digest, solo: true})
 		if err != nil {
-			p.b.end([]ending{failed(c, err)})
+			p.failCalls([]*Call{c}, err)
 			continue
 		}
-		c.state.Store(uint32(Queued))
-		c.ln, c.pack = nil, nil
-		next.enqueue([]*Call{c})
+		next.takeFrom(p, c)
 	}
 }
 
@@ -556,6 +652,7 @@ func (p *pool) fail(err error) {
 	for _, q := range p.turns {
 		for q.len() > 0 {
 			if c := q.pop(); !c.canceled {
+				c.answered = true
 				ends = append(ends, failed(c, err))
 			}
 		}
@@ -564,6 +661,7 @@ func (p *pool) fail(err error) {
 	p.queued = 0
 	for c, timer := range p.later {
 		timer.Stop()
+		c.answered = true
 		ends = append(ends, failed(c, err))
 	}
 	clear(p.later)

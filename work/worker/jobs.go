@@ -141,32 +141,55 @@ func (p *puller) pull(ctx, keep context.Context) {
 			ready = p.fetch(ctx, keep)
 			continue
 		}
-		if p.start(keep, ready[0]) {
-			ready = ready[1:]
+		var freed <-chan struct{}
+		if ready, freed = p.startSome(keep, ready); freed == nil {
 			continue
 		}
-		if !p.waitForSlot(ctx) {
-			break
+		select {
+		case <-freed:
+		case <-ctx.Done():
 		}
 	}
 	// What was not begun goes back as it came, without counting as a try.
 	for _, j := range ready {
-		p.republish(keep, j.rec, j.seq, 0, len(j.rec.Jobs), "back")
-		j.d.Ack(keep)
+		if p.republish(keep, j.rec, j.seq, 0, len(j.rec.Jobs), "back") == nil {
+			j.d.Ack(keep)
+		}
 		p.drop(j)
 	}
+}
+
+// startSome starts what it can and returns the rest, which all waits for a
+// slot: for any, or for one of its function. freed is closed when it is worth trying again.
+func (p *puller) startSome(keep context.Context, ready []*job) (rest []*job, freed <-chan struct{}) {
+	full := map[string]bool{} // functions whose turn is not now
+	for _, j := range ready {
+		if !full[j.rec.Function] {
+			started, changed := p.start(keep, j)
+			if started {
+				continue
+			}
+			full[j.rec.Function] = true
+			if freed == nil { // the first: what happened since then counts
+				freed = changed
+			}
+		}
+		rest = append(rest, j)
+	}
+	return rest, freed
 }
 
 func (p *puller) waitForSlot(ctx context.Context) bool {
 	for {
 		p.w.mu.Lock()
 		free := p.w.busy < p.w.slots && !p.w.draining
+		freed := p.w.freedLocked()
 		p.w.mu.Unlock()
 		if free {
 			return ctx.Err() == nil
 		}
 		select {
-		case <-p.w.freed:
+		case <-freed:
 		case <-ctx.Done():
 			return false
 		}
@@ -298,12 +321,13 @@ func (p *puller) tries(rec *queue.Record) int {
 	return 3
 }
 
-// start runs a record if there is a slot for it.
-func (p *puller) start(ctx context.Context, j *job) bool {
+// start runs a record if there is a slot for it; if not, freed is closed when
+// that may have changed.
+func (p *puller) start(ctx context.Context, j *job) (started bool, freed <-chan struct{}) {
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
-		return false
+		return false, ctx.Done()
 	}
 	pack := task.Pack{ID: j.seq, Function: j.rec.Function, Format: j.rec.Format, Timeout: j.rec.Timeout, Origin: j.rec.Boss, Count: len(j.rec.Jobs)}
 	for _, v := range j.rec.Jobs {
@@ -321,13 +345,15 @@ func (p *puller) start(ctx context.Context, j *job) bool {
 	p.mu.Unlock()
 	p.wg.Add(1)
 	p.w.mu.Lock()
-	started := !p.w.draining && p.w.startLocked(r)
+	if started = !p.w.draining && p.w.startLocked(r); !started {
+		freed = p.w.freedLocked()
+	}
 	p.w.mu.Unlock()
 	if !started {
 		p.wg.Done()
 		<-p.slots
 	}
-	return started
+	return started, freed
 }
 
 // outcomes collects what the run says; with the final word the record is
@@ -571,10 +597,15 @@ func (p *puller) heartbeat(ctx context.Context) {
 
 // tomb learns that a job was cancelled.
 func (p *puller) tomb(e bus.Entry) {
-	if e.Key == "" || e.Deleted {
+	if e.Key == "" {
 		return
 	}
 	p.mu.Lock()
+	if e.Deleted { // aged out
+		delete(p.tombs, e.Key)
+		p.mu.Unlock()
+		return
+	}
 	p.tombs[e.Key] = true
 	var cancel func()
 	for j := range p.held {

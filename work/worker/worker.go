@@ -76,7 +76,7 @@ type Worker struct {
 	idle     chan struct{} // closed when draining and nothing is left
 	done     uint64
 	failed   uint64
-	freed    chan struct{} // has an item when a slot became free: for the job puller
+	freed    chan struct{} // closed when a slot became free, for the job pullers; nil: nobody waits
 }
 
 // New returns a worker without lines. Close it.
@@ -91,7 +91,6 @@ func New(opts Options) *Worker {
 		active:  map[*run]struct{}{},
 		bosses:  map[*peer]struct{}{},
 		idle:    make(chan struct{}),
-		freed:   make(chan struct{}, 1),
 	}
 	w.ctx, w.cancel = context.WithCancelCause(context.Background())
 	return w
@@ -158,11 +157,9 @@ func (w *Worker) pumpLocked() {
 	}
 	clear(w.waiting[len(kept):])
 	w.waiting = kept
-	if w.busy < w.slots {
-		select {
-		case w.freed <- struct{}{}:
-		default:
-		}
+	if w.busy < w.slots && w.freed != nil {
+		close(w.freed)
+		w.freed = nil
 	}
 	if w.draining && len(w.active) == 0 && len(w.waiting) == 0 {
 		select {
@@ -171,6 +168,15 @@ func (w *Worker) pumpLocked() {
 			close(w.idle)
 		}
 	}
+}
+
+// freedLocked returns a channel that is closed at the next end of a run, or
+// when one lends its slot, if there is a slot free then.
+func (w *Worker) freedLocked() <-chan struct{} {
+	if w.freed == nil {
+		w.freed = make(chan struct{})
+	}
+	return w.freed
 }
 
 // withdraw returns a pack that found no slot in time.
