@@ -3,6 +3,7 @@ package become
 import (
 	"context"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ const mapWindow = 1 << 16
 
 // mapChunk is how many inputs are handed to the boss together.
 const mapChunk = 1024
+
+// spareBatches is how many slices of answers are kept to be filled again.
+const spareBatches = 16
 
 // chunkWait is how long an input may wait for its chunk to fill.
 const chunkWait = time.Millisecond
@@ -50,6 +54,7 @@ func (f *Function[In, Out]) Map(ctx context.Context, on *Fleet, inputs iter.Seq[
 				}
 			}
 			m.taken(len(answers))
+			m.recycle(answers)
 			if !more {
 				return
 			}
@@ -81,6 +86,7 @@ func (f *Function[In, Out]) MapOrdered(ctx context.Context, on *Fleet, inputs it
 				}
 				m.taken(1)
 			}
+			m.recycle(answers)
 			if !more {
 				return
 			}
@@ -111,14 +117,17 @@ type mapper[In, Out any] struct {
 
 	fill    sync.Mutex // guards filling and the order of starts
 	filling *chunk[In, Out]
+	values  []task.Value // flush's own
+	usual   int          // inputs of the last chunk: the next one is made for as many
 	timer   *time.Timer
 
 	mu      sync.Mutex
 	room    sync.Cond
-	ready   chan struct{} // has an item when answers are there or all is drawn
-	answers []Answer[In, Out]
+	ready   chan struct{}           // has an item when answers are there or all is drawn
+	answers [][]Answer[In, Out]     // in the batches in which they came
+	spare   [][]Answer[In, Out]     // batches to be filled again
 	chunks  map[*chunk[In, Out]]int // chunks with open calls, and how many
-	drawn   int                     // inputs drawn
+	drawn   int                     // inputs drawn, or allowed to be
 	yielded int                     // answers the consumer is done with
 	given   int                     // answers given to next
 	over    bool                    // the source has ended
@@ -148,16 +157,22 @@ func (m *mapper[In, Out]) draw(inputs iter.Seq[In]) {
 		m.mu.Unlock()
 	})
 	defer unblock()
+	room := 0
 	for in := range inputs {
-		if m.ctx.Err() != nil || !m.waitForRoom() {
+		if room == 0 {
+			room = m.waitForRoom()
+		}
+		if room == 0 || m.ctx.Err() != nil {
 			return
 		}
+		room--
 		m.add(in)
 	}
 }
 
-// waitForRoom blocks while the window is full.
-func (m *mapper[In, Out]) waitForRoom() bool {
+// waitForRoom blocks while the window is full, and returns how many inputs may
+// be drawn then; 0 when the context has ended.
+func (m *mapper[In, Out]) waitForRoom() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.drawn-m.yielded >= mapWindow {
@@ -168,8 +183,12 @@ func (m *mapper[In, Out]) waitForRoom() bool {
 	for m.drawn-m.yielded >= mapWindow && m.ctx.Err() == nil {
 		m.room.Wait()
 	}
-	m.drawn++
-	return m.ctx.Err() == nil
+	if m.ctx.Err() != nil {
+		return 0
+	}
+	n := min(mapChunk, mapWindow-(m.drawn-m.yielded))
+	m.drawn += n
+	return n
 }
 
 // add puts one input into the chunk being filled, and starts the chunk when it
@@ -204,7 +223,7 @@ func (m *mapper[In, Out]) add(in In) {
 }
 
 func (m *mapper[In, Out]) newChunk() *chunk[In, Out] {
-	return &chunk[In, Out]{m: m}
+	return &chunk[In, Out]{m: m, inputs: make([]In, 0, m.usual), ends: make([]int, 0, m.usual)}
 }
 
 // flush starts the chunk being filled.
@@ -217,11 +236,12 @@ func (m *mapper[In, Out]) flush() {
 		return
 	}
 	start := 0
-	values := make([]task.Value, len(c.inputs))
-	for i, end := range c.ends {
-		values[i].Data = c.data[start:end]
+	values := m.values[:0]
+	for _, end := range c.ends {
+		values = append(values, task.Value{Data: c.data[start:end]})
 		start = end
 	}
+	m.values = values
 	m.startChunk(c, values)
 }
 
@@ -243,6 +263,7 @@ func (m *mapper[In, Out]) large(in In, data []byte) {
 // startChunk hands a chunk to the boss. m.fill is held.
 func (m *mapper[In, Out]) startChunk(c *chunk[In, Out], values []task.Value) {
 	n := len(c.inputs)
+	m.usual = n
 	c.calls = make([]boss.Call, n)
 	c.open = make([]bool, n)
 	pointers := make([]*boss.Call, n)
@@ -289,7 +310,7 @@ func (m *mapper[In, Out]) ended() error {
 func (m *mapper[In, Out]) refuse(in In, err error) {
 	m.flush()
 	m.mu.Lock()
-	m.answers = append(m.answers, Answer[In, Out]{Index: m.given, Input: in, Err: err})
+	m.answers = append(m.answers, []Answer[In, Out]{{Index: m.given, Input: in, Err: err}})
 	m.given++
 	m.mu.Unlock()
 	m.wake()
@@ -306,25 +327,57 @@ func (c *chunk[In, Out]) Done(call *boss.Call, o task.Outcome, by boss.Worker) {
 }
 
 func (c *chunk[In, Out]) take(call *boss.Call, o task.Outcome, by Worker) {
-	m := c.m
-	value, err := decode(m.ctx, m.on, m.f.out, m.f.name, o)
-	m.mu.Lock()
-	wasEmpty := len(m.answers) == 0
-	c.answerLocked(call.Index, value, err, by)
-	m.mu.Unlock()
-	if wasEmpty {
-		m.wake()
-	}
+	c.give(append(c.m.batch(1), c.answer(call, o, by)))
 }
 
-func (c *chunk[In, Out]) answerLocked(i int, value Out, err error, by Worker) {
-	if !c.open[i] {
+// DoneAll takes the outcomes of calls that came together: one lock, and the
+// consumer woken once.
+func (c *chunk[In, Out]) DoneAll(ends []boss.Ending) {
+	answers := c.m.batch(len(ends))
+	for _, e := range ends {
+		if e.Outcome.Status == task.OKRef {
+			c.Done(e.Call, e.Outcome, e.By)
+			continue
+		}
+		answers = append(answers, c.answer(e.Call, e.Outcome, e.By))
+	}
+	c.give(answers)
+}
+
+func (c *chunk[In, Out]) answer(call *boss.Call, o task.Outcome, by Worker) Answer[In, Out] {
+	m := c.m
+	value, err := decode(m.ctx, m.on, m.f.out, m.f.name, o)
+	return Answer[In, Out]{Index: c.first + call.Index, Input: c.inputs[call.Index], Value: value, Err: err, Worker: by}
+}
+
+// give hands answers of this chunk to the consumer, but for those of inputs
+// that have been answered already.
+func (c *chunk[In, Out]) give(answers []Answer[In, Out]) {
+	c.m.mu.Lock()
+	c.giveLocked(answers)
+	c.m.mu.Unlock()
+	c.m.wake()
+}
+
+func (c *chunk[In, Out]) giveLocked(answers []Answer[In, Out]) {
+	m := c.m
+	fresh := 0
+	for i := range answers {
+		open := &c.open[answers[i].Index-c.first]
+		if !*open {
+			continue
+		}
+		*open = false
+		if fresh < i {
+			answers[fresh] = answers[i]
+		}
+		fresh++
+	}
+	if fresh == 0 {
 		return
 	}
-	c.open[i] = false
-	m := c.m
-	m.answers = append(m.answers, Answer[In, Out]{Index: c.first + i, Input: c.inputs[i], Value: value, Err: err, Worker: by})
-	if m.chunks[c]--; m.chunks[c] == 0 {
+	m.answers = append(m.answers, answers[:fresh])
+	if m.chunks[c] -= fresh; m.chunks[c] == 0 {
 		delete(m.chunks, c)
 	}
 }
@@ -338,13 +391,37 @@ func (c *chunk[In, Out]) Progress(_ *boss.Call, value []byte) {
 
 // answerAll answers what is open in a chunk with err.
 func (m *mapper[In, Out]) answerAll(c *chunk[In, Out], err error) {
-	var none Out
+	var answers []Answer[In, Out]
 	m.mu.Lock()
-	for i := range c.open {
-		c.answerLocked(i, none, err, Worker{})
+	for i, open := range c.open {
+		if open {
+			answers = append(answers, Answer[In, Out]{Index: c.first + i, Input: c.inputs[i], Err: err})
+		}
 	}
+	c.giveLocked(answers)
 	m.mu.Unlock()
 	m.wake()
+}
+
+// batch returns an empty slice for n answers.
+func (m *mapper[In, Out]) batch(n int) []Answer[In, Out] {
+	var b []Answer[In, Out]
+	m.mu.Lock()
+	if last := len(m.spare) - 1; last >= 0 {
+		b, m.spare = m.spare[last], m.spare[:last]
+	}
+	m.mu.Unlock()
+	return slices.Grow(b, n)
+}
+
+// recycle takes a batch that the consumer is done with.
+func (m *mapper[In, Out]) recycle(answers []Answer[In, Out]) {
+	clear(answers)
+	m.mu.Lock()
+	if len(m.spare) < spareBatches {
+		m.spare = append(m.spare, answers[:0])
+	}
+	m.mu.Unlock()
 }
 
 func (m *mapper[In, Out]) wake() {
@@ -365,9 +442,10 @@ func (m *mapper[In, Out]) next() (answers []Answer[In, Out], more bool) {
 	ctxDone := m.ctx.Done()
 	for {
 		m.mu.Lock()
-		answers = m.answers
-		m.answers = nil
-		more = !m.over || len(m.chunks) > 0
+		if len(m.answers) > 0 {
+			answers, m.answers = m.answers[0], m.answers[1:]
+		}
+		more = !m.over || len(m.chunks) > 0 || len(m.answers) > 0
 		m.mu.Unlock()
 		if len(answers) > 0 || !more {
 			return answers, more

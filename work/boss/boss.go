@@ -145,27 +145,37 @@ func (b *Boss) Close() error {
 
 // end reports the outcome of calls that have left their pool.
 func (b *Boss) end(ended []ending) {
-	calls, bytes := 0, int64(0)
+	if len(ended) == 0 {
+		return
+	}
+	bytes := int64(0)
 	for _, e := range ended {
-		calls++
-		bytes += int64(e.call.size)
-		e.call.state.Store(uint32(Ended))
-		e.call.Sink.Done(e.call, e.outcome, e.by)
+		bytes += int64(e.Call.size)
+		e.Call.state.Store(uint32(Ended))
 	}
-	if calls > 0 {
-		b.held.release(calls, bytes)
+	for rest := ended; len(rest) > 0; {
+		sink := rest[0].Call.Sink
+		batch, ok := sink.(Batch)
+		if !ok {
+			sink.Done(rest[0].Call, rest[0].Outcome, rest[0].By)
+			rest = rest[1:]
+			continue
+		}
+		n := 1
+		for n < len(rest) && rest[n].Call.Sink == sink {
+			n++
+		}
+		batch.DoneAll(rest[:n])
+		rest = rest[n:]
 	}
+	b.held.release(len(ended), bytes)
 }
 
 // ending is a call with its outcome.
-type ending struct {
-	call    *Call
-	outcome task.Outcome
-	by      Worker
-}
+type ending = Ending
 
 func failed(c *Call, err error) ending {
-	return ending{call: c, outcome: task.Outcome{Status: task.Failed, Err: err}}
+	return ending{Call: c, Outcome: task.Outcome{Status: task.Failed, Err: err}}
 }
 
 func canceled(c *Call) ending {

@@ -49,6 +49,22 @@ type Sink interface {
 	Progress(c *Call, value []byte)
 }
 
+// Batch is a Sink that would rather take the outcomes that came together
+// together. Its type must be comparable.
+type Batch interface {
+	Sink
+	// DoneAll is called instead of Done, with calls that all have this Sink. ends
+	// and the values in it are only valid until it returns.
+	DoneAll(ends []Ending)
+}
+
+// Ending is a call with its outcome and who ran it.
+type Ending struct {
+	Call    *Call
+	Outcome task.Outcome
+	By      Worker
+}
+
 // Worker says who ran a call.
 type Worker struct {
 	ID   string

@@ -88,7 +88,8 @@ func (q *backlog) pop() *Call {
 	return c
 }
 
-// workerLine is a line to a worker. Guarded by the pool's mutex, but for conn.
+// workerLine is a line to a worker. Guarded by the pool's mutex, but for
+// conn and ends.
 type workerLine struct {
 	conn   *line.Conn
 	to     roster.Endpoint
@@ -97,6 +98,7 @@ type workerLine struct {
 	nextID uint64
 	demand int       // what the worker was last told
 	rested time.Time // until then it gets no packs: it returned one untouched
+	ends   []ending  // outcomes' own, for the goroutine that reads the line
 }
 
 func (l *workerLine) free() int { return l.credit - len(l.packs) }
@@ -401,7 +403,7 @@ func (p *pool) outcomes(l *workerLine, o task.Outcomes) error {
 		p.mu.Unlock()
 		return errors.New("outcomes of an unknown pack")
 	}
-	ends := make([]ending, 0, o.Count)
+	ends := slices.Grow(l.ends[:0], o.Count)
 	by := l.worker()
 	var later []delayed
 	var bad error
@@ -440,6 +442,8 @@ func (p *pool) outcomes(l *workerLine, o task.Outcomes) error {
 
 	p.send(frames) // first: the worker must not wait for what the sinks do
 	p.b.end(ends)
+	clear(ends)
+	l.ends = ends[:0]
 	for _, d := range later {
 		p.retryLater(d.call, d.after)
 	}
