@@ -92,12 +92,17 @@ func (a *app) up(ctx context.Context, o node.Options) error {
 	began := time.Now()
 	stopped := make(chan error, 1)
 	go func() { stopped <- n.Stop() }()
-	select {
-	case err := <-stopped:
-		a.logger.Debug("stopped", "after", time.Since(began))
-		return err
-	case <-signals:
-		n.Kill()
-		return exitError(exitInterrupted)
+	patience := time.After(200 * time.Millisecond)
+	for {
+		select {
+		case err := <-stopped:
+			a.logger.Debug("stopped", "after", time.Since(began))
+			return err
+		case <-patience:
+			fmt.Fprintln(a.err, "become: waiting a moment for what runs; Ctrl-C again ends it now")
+		case <-signals:
+			n.Kill()
+			return exitError(exitInterrupted)
+		}
 	}
 }
