@@ -121,17 +121,6 @@ func fullRole(args []string) error {
 	return nil
 }
 
-func submitAll(ctx context.Context, f *become.Fleet, n, ms int) (out []*become.Job[int], err error) {
-	for range n {
-		j, err := sleep.Submit(ctx, f, ms)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, j)
-	}
-	return out, nil
-}
-
 // fill writes until the disk takes no more.
 func fill(path string) error {
 	f, err := os.Create(path)

@@ -1,3 +1,5 @@
+//go:build unix
+
 package node_test
 
 import (
@@ -175,3 +177,15 @@ func nativeManifest(code []byte) bundle.Manifest {
 }
 
 func taskValue(n int) task.Value { return task.Value{Data: fmt.Appendf(nil, "%d", n)} }
+
+// submitAll submits n jobs that take ms milliseconds each.
+func submitAll(ctx context.Context, f *become.Fleet, n, ms int) (out []*become.Job[int], err error) {
+	for range n {
+		j, err := sleep.Submit(ctx, f, ms)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, j)
+	}
+	return out, nil
+}

@@ -28,11 +28,10 @@ const (
 // session is a command's connection, with the node that it may have started.
 type session struct {
 	*fleet.Fleet
-	url     string
-	keyRef  string // the key's file, or the key: what BECOME_KEY is set to
-	node    *node.Node
-	workers int
-	temp    string // a home to be removed
+	url    string
+	keyRef string // the key's file, or the key: what BECOME_KEY is set to
+	node   *node.Node
+	temp   string // a home to be removed
 }
 
 // connect finds the fleet the flags name, else the local node's, else starts
