@@ -72,9 +72,10 @@ type Record struct {
 	Function string
 	Format   engine.Format
 	// Boss is who submitted; results are published under its name.
-	Boss    string
-	Timeout time.Duration // of each task; 0: the function's own
-	Tries   int           // 0: the function's own
+	Boss string
+	// Timeout of each task; 0: the function's own. It travels in whole milliseconds, rounded up.
+	Timeout time.Duration
+	Tries   int // 0: the function's own
 	// NotBefore delays the record.
 	NotBefore time.Time
 	// Attempt counts how often these jobs were begun before.
@@ -96,7 +97,7 @@ func (r *Record) Append(dst []byte) []byte {
 	dst = append(dst, recordVersion, byte(r.Format))
 	dst = appendString(dst, r.Function)
 	dst = appendString(dst, r.Boss)
-	dst = binary.AppendUvarint(dst, uint64(r.Timeout/time.Millisecond))
+	dst = binary.AppendUvarint(dst, uint64((r.Timeout+time.Millisecond-1)/time.Millisecond))
 	dst = binary.AppendUvarint(dst, uint64(r.Tries))
 	notBefore := uint64(0)
 	if !r.NotBefore.IsZero() {
