@@ -127,9 +127,7 @@ func ALateAckStillCounts(h *bench) {
 	late := h.take(c, 1)[0]
 	again := h.take(c, 1)[0] // its lease has run out
 	h.ok(late.Ack(h.ctx))
-	if got := h.count(q, n+".>"); got != 0 {
-		h.Errorf("%d entries are left", got)
-	}
+	h.holds(q, n+".>", 0)
 	h.ok(again.Ack(h.ctx))
 	h.none(c)
 }
@@ -158,7 +156,5 @@ func AnEndedTokenDoesNothing(h *bench) {
 	h.ok(d.Ack(h.ctx))
 	h.ok(q.GiveBack(d.Token()))
 	h.none(c)
-	if got := h.count(q, n+".>"); got != 0 {
-		h.Errorf("%d entries are left", got)
-	}
+	h.holds(q, n+".>", 0)
 }

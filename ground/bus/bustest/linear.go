@@ -89,6 +89,9 @@ func SwapIsLinearizable(h *bench) {
 	wg.Wait()
 	if got := porcupine.CheckOperationsTimeout(model, history, patience); got != porcupine.Ok {
 		h.Errorf("the history is not linearizable: %v", got)
+		for _, op := range history {
+			h.Logf("%8d–%8d µs, client %d: %+v → %+v", op.Call/1000, op.Return/1000, op.ClientId, op.Input, op.Output)
+		}
 	}
 }
 

@@ -24,8 +24,45 @@ var messengerTests = []func(*bench){
 func (h *bench) collect(b bus.Bus, subject, group string) <-chan bus.Message {
 	h.Helper()
 	c := make(chan bus.Message, 10_000)
-	must(b.Subscribe(subject, group, func(m bus.Message) { c <- m }))(h)
+	h.subscribe(b, subject, group, func(m bus.Message) { c <- m })
 	return c
+}
+
+// subscribe returns when every connection's messages reach the subscription:
+// the servers of a cluster take a moment to tell one another.
+func (h *bench) subscribe(b bus.Bus, subject, group string, f func(bus.Message)) bus.Subscription {
+	h.Helper()
+	sub := must(b.Subscribe(subject, group, f))(h)
+	h.known(b)
+	return sub
+}
+
+// known returns when what b has subscribed to, or no longer does, is known to
+// every connection's server: they tell one another in order.
+func (h *bench) known(b bus.Bus) {
+	h.Helper()
+	probe := name()
+	came := make(chan int, 1)
+	sub := must(b.Subscribe(probe, "", func(m bus.Message) {
+		select {
+		case came <- len(m.Data):
+		default:
+		}
+	}))(h)
+	for i, other := range h.all {
+		h.until("a subscription is known", func() bool {
+			if other.Publish(probe, make([]byte, i)) != nil {
+				return true // it is closed
+			}
+			select {
+			case n := <-came:
+				return n == i
+			case <-time.After(20 * time.Millisecond):
+				return false
+			}
+		})
+	}
+	h.ok(sub.Unsubscribe())
 }
 
 func EverySubscriberGetsEveryMessageInOrder(h *bench) {
@@ -87,13 +124,13 @@ func OneMemberOfEachGroupGetsAMessage(h *bench) {
 	done := make(chan struct{}, 3*n)
 	members := make([]atomic.Int64, 4)
 	for i := range members {
-		must(h.other().Subscribe(s, fmt.Sprint("g", i%2), func(bus.Message) {
+		h.subscribe(h.other(), s, fmt.Sprint("g", i%2), func(bus.Message) {
 			members[i].Add(1)
 			perGroup[i%2].Add(1)
 			done <- struct{}{}
-		}))(h)
+		})
 	}
-	must(h.b.Subscribe(s, "", func(bus.Message) { plain.Add(1); done <- struct{}{} }))(h)
+	h.subscribe(h.b, s, "", func(bus.Message) { plain.Add(1); done <- struct{}{} })
 	for range n {
 		h.ok(h.b.Publish(s, nil))
 	}
@@ -114,10 +151,9 @@ func MembersThatLeaveLoseNothing(h *bench) {
 	s := name()
 	stays := h.collect(h.b, s, "g")
 	leaver := h.other()
-	sub := must(leaver.Subscribe(s, "g", func(bus.Message) {}))(h)
+	sub := h.subscribe(leaver, s, "g", func(bus.Message) {})
 	h.ok(sub.Unsubscribe())
-	h.ok(leaver.Publish(s+".flush", nil))
-	must(leaver.Subscribe(s+".flush", "", func(bus.Message) {}))(h) // the bus knows of it now
+	h.known(leaver)
 	for range 100 {
 		h.ok(h.b.Publish(s, nil))
 	}
@@ -156,10 +192,10 @@ func NothingComesAfterUnsubscribe(h *bench) {
 func ARequestGetsItsAnswer(h *bench) {
 	s := name()
 	server := h.other()
-	must(server.Subscribe(s, "", func(m bus.Message) {
+	h.subscribe(server, s, "", func(m bus.Message) {
 		server.Publish(m.Reply, append([]byte("re: "), m.Data...))
 		server.Publish(m.Reply, []byte("too many"))
-	}))(h)
+	})
 	for i := range 50 {
 		got := must(h.b.Request(h.ctx, s, fmt.Append(nil, i)))(h)
 		if string(got) != fmt.Sprint("re: ", i) {
@@ -172,7 +208,7 @@ func ARequestCanHaveManyAnswers(h *bench) {
 	s := name()
 	for range 3 {
 		server := h.other()
-		must(server.Subscribe(s, "", func(m bus.Message) { server.Publish(m.Reply, m.Data) }))(h)
+		h.subscribe(server, s, "", func(m bus.Message) { server.Publish(m.Reply, m.Data) })
 	}
 	inbox := h.b.Inbox()
 	if inbox == h.b.Inbox() || inbox == h.other().Inbox() {
@@ -191,13 +227,13 @@ func RequestsRunBesideEachOther(h *bench) {
 	s := name()
 	var held []bus.Message
 	server := h.other()
-	must(server.Subscribe(s, "", func(m bus.Message) { // answers when all have asked, the last first
+	h.subscribe(server, s, "", func(m bus.Message) { // answers when all have asked, the last first
 		if held = append(held, m); len(held) == 20 {
 			for _, m := range slices.Backward(held) {
 				server.Publish(m.Reply, m.Data)
 			}
 		}
-	}))(h)
+	})
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
@@ -271,20 +307,24 @@ func ASlowSubscriberLosesMessagesAlone(h *bench) {
 	free := make(chan struct{})
 	var slow, fast atomic.Int64
 	var once sync.Once
-	end := make(chan struct{})
-	must(h.other().Subscribe(s, "", func(m bus.Message) {
+	end, mark := make(chan struct{}), make(chan struct{})
+	slowBus := h.other()
+	h.subscribe(slowBus, s, "", func(m bus.Message) {
 		<-free
 		if slow.Add(1); len(m.Data) > 0 {
 			once.Do(func() { close(end) })
 		}
-	}))(h)
-	must(h.other().Subscribe(s, "", func(bus.Message) { fast.Add(1) }))(h)
+	})
+	h.subscribe(slowBus, s+".mark", "", func(bus.Message) { close(mark) })
+	h.subscribe(h.other(), s, "", func(bus.Message) { fast.Add(1) })
 	for i := range n {
 		h.ok(h.b.Publish(s, nil))
 		if i%step == step-1 {
 			h.until("the fast one keeps up", func() bool { return fast.Load() == int64(i+1) })
 		}
 	}
+	h.ok(h.b.Publish(s+".mark", nil))
+	next(h, mark) // the slow one's connection has taken or dropped all of them
 	close(free)
 	h.until("the slow one got what was kept", func() bool { return slow.Load() >= step })
 	h.until("the slow one hears again", func() bool {

@@ -32,6 +32,7 @@ func Exercise(t *testing.T, connect Connect) {
 		{"KV", kvTests}, {"Watch", watchTests}, {"Blobs", blobTests}, {"Limits", limitTests}, {"Closing", closingTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
+			t.Parallel()
 			for _, f := range part.tests {
 				t.Run(testName(f), func(t *testing.T) {
 					t.Parallel()
@@ -54,6 +55,7 @@ type bench struct {
 	connect Connect
 	ctx     context.Context
 	b       bus.Bus // a connection to begin with
+	all     []bus.Bus
 }
 
 func newBench(t *testing.T, connect Connect) *bench {
@@ -69,6 +71,7 @@ func (h *bench) other() bus.Bus {
 	h.Helper()
 	b := h.connect(h.T)
 	h.Cleanup(func() { b.Close() })
+	h.all = append(h.all, b)
 	return b
 }
 

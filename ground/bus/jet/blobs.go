@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -12,8 +11,11 @@ import (
 	"github.com/universal-server/become/ground/fault"
 )
 
-// blobs is an object store.
+// blobs is an object store, in the form that NATS gives it.
 type blobs struct {
+	c     *Conn
+	name  string
+	s     jetstream.Stream
 	store jetstream.ObjectStore
 }
 
@@ -22,15 +24,17 @@ func (c *Conn) Blobs(ctx context.Context, spec bus.Spec) (bus.Blobs, error) {
 	if !bus.ValidName(spec.Name) {
 		return nil, fault.Text(fault.Invalid, "open store", fmt.Sprintf("%q", spec.Name), "a name is letters, digits, '-' and '_'")
 	}
-	var store jetstream.ObjectStore
+	b := &blobs{c: c, name: spec.Name}
 	err := patiently(ctx, func(ctx context.Context) (err error) {
-		store, err = c.openBlobs(ctx, spec)
+		if b.store, err = c.openBlobs(ctx, spec); err == nil {
+			b.s, err = c.js.Stream(ctx, "OBJ_"+spec.Name)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, wrong("open store", spec.Name, err)
 	}
-	return &blobs{store}, nil
+	return b, nil
 }
 
 func (c *Conn) openBlobs(ctx context.Context, spec bus.Spec) (jetstream.ObjectStore, error) {
@@ -44,39 +48,6 @@ func (c *Conn) openBlobs(ctx context.Context, spec bus.Spec) (jetstream.ObjectSt
 		}
 	}
 	return store, err
-}
-
-// Put stores what r gives.
-func (b *blobs) Put(ctx context.Context, name string, r io.Reader) error {
-	source := &faithful{r: r}
-	_, err := b.store.Put(ctx, jetstream.ObjectMeta{Name: name}, source)
-	if source.err != nil {
-		err = source.err
-	}
-	return wrong("store blob", name, err)
-}
-
-// faithful remembers the source's own error.
-type faithful struct {
-	r   io.Reader
-	err error
-}
-
-func (f *faithful) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
-	if err != nil && err != io.EOF {
-		f.err = err
-	}
-	return n, err
-}
-
-// Open returns the content.
-func (b *blobs) Open(ctx context.Context, name string) (io.ReadCloser, error) {
-	r, err := b.store.Get(ctx, name)
-	if err != nil {
-		return nil, wrong("open blob", name, err)
-	}
-	return r, nil
 }
 
 // Size returns the content's length.

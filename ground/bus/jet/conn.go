@@ -3,6 +3,7 @@ package jet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -53,9 +54,11 @@ type Conn struct {
 	replicas int
 	logger   *slog.Logger
 
-	mu      sync.Mutex
-	onClose []func()
-	closed  bool
+	end chan struct{} // closed by Close
+	wg  sync.WaitGroup
+
+	mu     sync.Mutex
+	closed bool // nothing is added to wg any more
 }
 
 var _ bus.Bus = (*Conn)(nil)
@@ -66,7 +69,7 @@ func Connect(ctx context.Context, url string, opts *Options) (bus.Bus, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	c := &Conn{replicas: max(1, opts.Replicas), logger: opts.Logger}
+	c := &Conn{replicas: max(1, opts.Replicas), logger: opts.Logger, end: make(chan struct{})}
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
 	}
@@ -120,105 +123,41 @@ func (c *Conn) onError(_ *nats.Conn, sub *nats.Subscription, err error) {
 	c.logger.Debug("bus", "err", err)
 }
 
+// flushTimeout bounds how long Close waits for what was published.
+const flushTimeout = 5 * time.Second
+
 // Close ends the subscriptions and the connection.
 func (c *Conn) Close() error {
 	c.mu.Lock()
-	end := c.onClose
-	c.onClose = nil
+	first := !c.closed
 	c.closed = true
 	c.mu.Unlock()
-	for _, f := range end {
-		f()
+	if first {
+		close(c.end)
 	}
-	c.nc.FlushTimeout(time.Second)
+	c.wg.Wait()
+	if c.nc.IsConnected() {
+		c.nc.FlushTimeout(flushTimeout)
+	}
 	c.nc.Close()
 	return nil
 }
 
-// atClose runs f when the connection closes; at once if it has.
-func (c *Conn) atClose(f func()) {
+// begin runs f on a goroutine that Close waits for. f returns when c.end is closed.
+func (c *Conn) begin(op string, f func()) error {
 	c.mu.Lock()
-	if !c.closed {
-		c.onClose = append(c.onClose, f)
-		f = nil
+	defer c.mu.Unlock()
+	if c.closed {
+		return fault.New(fault.Lost, op, "", nats.ErrConnectionClosed)
 	}
-	c.mu.Unlock()
-	if f != nil {
-		f()
-	}
+	c.wg.Go(f)
+	return nil
 }
 
-// Publish sends a message.
-func (c *Conn) Publish(subject string, data []byte) error {
-	return wrong("publish to", subject, c.nc.Publish(subject, data))
-}
-
-// PublishRequest sends a message that asks for answers.
-func (c *Conn) PublishRequest(subject, reply string, data []byte) error {
-	return wrong("publish to", subject, c.nc.PublishRequest(subject, reply, data))
-}
-
-// Request sends a message and returns the first answer.
-func (c *Conn) Request(ctx context.Context, subject string, data []byte) ([]byte, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	m, err := c.nc.RequestWithContext(ctx, subject, data)
-	if err != nil {
-		return nil, wrong("request", subject, err)
-	}
-	return m.Data, nil
-}
-
-// Inbox returns a fresh subject.
-func (c *Conn) Inbox() string { return c.nc.NewInbox() }
-
-// subscription is one at NATS.
-type subscription struct {
-	sub  *nats.Subscription
-	gate sync.RWMutex // held for reading while f is chosen to be called
-	over bool
-}
-
-// Subscribe starts a subscription.
-func (c *Conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscription, error) {
-	if !bus.ValidSubject(subject, true) {
-		return nil, fault.Text(fault.Invalid, "subscribe to", subject, "it is no subject")
-	}
-	s := &subscription{}
-	deliver := func(m *nats.Msg) {
-		s.gate.RLock()
-		over := s.over
-		s.gate.RUnlock()
-		if !over {
-			f(bus.Message{Subject: m.Subject, Reply: m.Reply, Data: m.Data})
-		}
-	}
-	var err error
-	if group == "" {
-		s.sub, err = c.nc.Subscribe(subject, deliver)
-	} else {
-		s.sub, err = c.nc.QueueSubscribe(subject, group, deliver)
-	}
-	if err != nil {
-		return nil, wrong("subscribe to", subject, err)
-	}
-	s.sub.SetPendingLimits(pendingMessages, pendingBytes)
-	// Subscriptions and what is published afterwards travel on one connection in
-	// order; another connection must find it standing as well.
-	if err := c.nc.FlushTimeout(callTimeout); err != nil {
-		s.Unsubscribe()
-		return nil, wrong("subscribe to", subject, err)
-	}
-	return s, nil
-}
-
-// Unsubscribe ends the subscription.
-func (s *subscription) Unsubscribe() error {
-	s.gate.Lock()
-	s.over = true
-	s.gate.Unlock()
-	if err := s.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
-		return wrong("unsubscribe from", s.sub.Subject, err)
+// sized refuses data larger than a message may be.
+func sized(op, id string, data []byte) error {
+	if len(data) > bus.MaxMessage {
+		return fault.Text(fault.Invalid, op, id, fmt.Sprintf("%d bytes, the limit is %d", len(data), bus.MaxMessage))
 	}
 	return nil
 }

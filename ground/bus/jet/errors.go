@@ -31,6 +31,9 @@ func wrong(op, id string, err error) error {
 	if _, ok := errors.AsType[*fault.Error](err); ok {
 		return err
 	}
+	if source, ok := errors.AsType[*sourceError](err); ok {
+		return fault.New(fault.KindOf(source.err), op, id, source.err)
+	}
 	if i := strings.Index(id, "@"); i >= 0 { // never show a password
 		id = id[i+1:]
 	}

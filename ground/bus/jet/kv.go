@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -97,6 +96,9 @@ func (k *kv) Put(ctx context.Context, key string, value []byte) (uint64, error) 
 	if !bus.ValidKey(key) {
 		return 0, badKey(key)
 	}
+	if err := sized("store key", key, value); err != nil {
+		return 0, err
+	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	rev, err := k.bucket.Put(ctx, key, value)
@@ -108,40 +110,68 @@ func (k *kv) Swap(ctx context.Context, key string, value []byte, revision uint64
 	if !bus.ValidKey(key) {
 		return 0, badKey(key)
 	}
+	if err := sized("swap key", key, value); err != nil {
+		return 0, err
+	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	m := &nats.Msg{Subject: k.subject(key), Data: value, Header: nats.Header{}}
+	m.Header.Set(attemptHeader, nuid.Next())
 	expected := revision
 	if revision == 0 { // a deleted key leaves a marker that has a number of its own
-		m, err := k.last(ctx, key)
-		switch {
-		case err == nil && !deleted(m):
-			return 0, fault.Text(fault.Conflict, "swap key", key, "it exists")
-		case err == nil:
-			expected = m.Sequence
-		case !errors.Is(err, jetstream.ErrMsgNotFound):
+		var there bool
+		var err error
+		if expected, there, _, err = k.present(ctx, m); err != nil {
 			return 0, wrong("swap key", key, err)
 		}
+		if there {
+			return 0, fault.Text(fault.Conflict, "swap key", key, "it exists")
+		}
 	}
-	attempt := nuid.Next()
-	m := &nats.Msg{Subject: k.subject(key), Data: value, Header: nats.Header{}}
-	m.Header.Set("Nats-Expected-Last-Subject-Sequence", strconv.FormatUint(expected, 10))
-	m.Header.Set(attemptHeader, attempt)
-	ack, err := k.c.js.PublishMsg(ctx, m)
-	if err == nil {
-		return ack.Sequence, nil
+	for {
+		m.Header.Set("Nats-Expected-Last-Subject-Sequence", strconv.FormatUint(expected, 10))
+		ack, err := k.c.publish(ctx, m, true)
+		if err == nil {
+			return ack.Sequence, nil
+		}
+		failure := wrong("swap key", key, err)
+		if kind := fault.KindOf(failure); kind == fault.Busy || kind == fault.Denied || kind == fault.Invalid {
+			return 0, failure
+		}
+		// The write may have happened and its acknowledgement be lost, or the "conflict"
+		// may be with an earlier delivery of itself: look before deciding.
+		now, there, mine, err := k.present(context.WithoutCancel(ctx), m)
+		if mine {
+			return now, nil
+		}
+		unchanged := now == revision || revision == 0 && !there
+		if err != nil || fault.KindOf(failure) != fault.Conflict || !unchanged {
+			return 0, failure
+		}
+		// The conflict is with a write that a cluster has not finished and nobody can
+		// see yet, or with a second deletion.
+		select {
+		case <-time.After(2 * time.Millisecond):
+			expected = now
+		case <-ctx.Done():
+			return 0, wrong("swap key", key, ctx.Err())
+		}
 	}
-	failure := wrong("swap key", key, err)
-	if kind := fault.KindOf(failure); kind == fault.Busy || kind == fault.Denied || kind == fault.Invalid {
-		return 0, failure
+}
+
+// present looks at the key that m is for: the number of its newest message,
+// whether that is a value, and whether it is m itself.
+func (k *kv) present(ctx context.Context, m *nats.Msg) (seq uint64, there, mine bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	now, err := k.s.GetLastMsgForSubject(ctx, m.Subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, false, false, nil
 	}
-	// The write may have happened, its acknowledgement lost, or this "conflict"
-	// may be with an earlier delivery of itself: look before deciding.
-	look, cancelLook := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancelLook()
-	if now, e := k.last(look, key); e == nil && now.Header.Get(attemptHeader) == attempt {
-		return now.Sequence, nil
+	if err != nil {
+		return 0, false, false, err
 	}
-	return 0, failure
+	return now.Sequence, !deleted(now), now.Header.Get(attemptHeader) == m.Header.Get(attemptHeader), nil
 }
 
 // Delete removes a key.
@@ -158,45 +188,4 @@ func (k *kv) Delete(ctx context.Context, key string) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	return wrong("delete key", key, k.bucket.Delete(ctx, key))
-}
-
-// Watch calls f with what is there and with every change.
-func (k *kv) Watch(ctx context.Context, prefix string, f func(bus.Entry)) error {
-	// The watcher lives as long as the context it was made with, so what bounds
-	// its making must not be a deadline.
-	live, cancel := context.WithCancel(ctx)
-	late := time.AfterFunc(callTimeout, cancel)
-	w, err := k.bucket.WatchAll(live)
-	if err == nil && !late.Stop() {
-		err = context.DeadlineExceeded
-	}
-	if err != nil {
-		cancel()
-		return wrong("watch", k.name, err)
-	}
-	var over = make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { w.Stop() })
-	k.c.atClose(func() {
-		stop()
-		w.Stop()
-		cancel()
-		<-over
-	})
-	go func() { // ends when the watcher stops, for which Close waits
-		defer close(over)
-		for e := range w.Updates() {
-			if ctx.Err() != nil {
-				continue
-			}
-			if e == nil {
-				f(bus.Entry{})
-				continue
-			}
-			if strings.HasPrefix(e.Key(), prefix) {
-				gone := e.Operation() != jetstream.KeyValuePut
-				f(bus.Entry{Key: e.Key(), Value: e.Value(), Revision: e.Revision(), Deleted: gone})
-			}
-		}
-	}()
-	return nil
 }

@@ -34,7 +34,7 @@ func patiently(ctx context.Context, f func(context.Context) error) error {
 		try, stop := context.WithTimeout(ctx, openTimeout)
 		err := f(try)
 		stop()
-		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && kindOf(err) != fault.Lost {
+		if err == nil || ctx.Err() != nil || errors.Is(err, nats.ErrConnectionClosed) || !errors.Is(err, context.DeadlineExceeded) && kindOf(err) != fault.Lost {
 			return err
 		}
 		select {
@@ -93,51 +93,6 @@ func unlimited(n int64) int64 {
 	return n
 }
 
-// put publishes into the stream until it is acknowledged or refused.
-func (st *stream) put(ctx context.Context, subject string, data []byte, opts ...jetstream.PublishOpt) (uint64, error) {
-	if !bus.ValidSubject(subject, false) || !bus.Match(st.name+".>", subject) {
-		return 0, fault.Text(fault.Invalid, "store record", subject, "the subject is not one of "+st.name)
-	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	for began := time.Now(); ; {
-		ack, err := st.c.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: data}, opts...)
-		if err == nil {
-			return ack.Sequence, nil
-		}
-		if !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse) {
-			return 0, wrong("store record", subject, err)
-		}
-		if time.Since(began) > storeAwayFor {
-			return 0, fault.New(fault.Lost, "store record", subject, err).WithHint("the bus stores nothing at the moment: its disk is full, or it is still starting")
-		}
-		select { // the server is starting, or a cluster is choosing its leader
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return 0, fault.New(fault.Lost, "store record", subject, err)
-		}
-	}
-}
-
-// read returns records matching filter from a number on.
-func (st *stream) read(ctx context.Context, filter string, from uint64, most int) ([]bus.Record, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	var out []bus.Record
-	for len(out) < most {
-		m, err := st.s.GetMsg(ctx, max(1, from), jetstream.WithGetMsgSubject(filter))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
-		}
-		if err != nil {
-			return nil, wrong("read", filter, err)
-		}
-		out = append(out, bus.Record{Subject: m.Subject, Seq: m.Sequence, Time: m.Time, Data: m.Data})
-		from = m.Sequence + 1
-	}
-	return out, nil
-}
-
 // Remove deletes a record.
 func (st *stream) Remove(ctx context.Context, seq uint64) error {
 	ctx, cancel := bounded(ctx)
@@ -146,54 +101,9 @@ func (st *stream) Remove(ctx context.Context, seq uint64) error {
 	if err == nil {
 		return nil
 	}
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok && (api.ErrorCode == 10043 || api.ErrorCode == 10037 || api.ErrorCode == 10057) {
+	// The server's reasons are many, and the client passes on only their text.
+	if _, look := st.s.GetMsg(ctx, seq); errors.Is(look, jetstream.ErrMsgNotFound) {
 		return fault.Text(fault.NotFound, "remove record", fmt.Sprint(seq), "there is none")
 	}
 	return wrong("remove record", fmt.Sprint(seq), err)
-}
-
-// log is a stream with limits.
-type log struct{ *stream }
-
-// Log opens a log.
-func (c *Conn) Log(ctx context.Context, spec bus.Spec) (bus.Log, error) {
-	st, err := c.openRecords(ctx, spec, jetstream.StreamConfig{Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardOld})
-	if err != nil {
-		return nil, err
-	}
-	return log{st}, nil
-}
-
-// Append keeps a record.
-func (l log) Append(ctx context.Context, subject string, data []byte) (uint64, error) {
-	return l.put(ctx, subject, data)
-}
-
-// Read returns records in order.
-func (l log) Read(ctx context.Context, filter string, from uint64, most int) ([]bus.Record, error) {
-	return l.read(ctx, filter, from, most)
-}
-
-// Tail returns the newest records. It looks at a window at the end, and at
-// larger ones until enough match.
-func (l log) Tail(ctx context.Context, filter string, most int) ([]bus.Record, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	info, err := l.s.Info(ctx)
-	if err != nil {
-		return nil, wrong("read", filter, err)
-	}
-	for window := uint64(2 * most); ; window *= 4 {
-		from := info.State.FirstSeq
-		if info.State.LastSeq > window && info.State.LastSeq-window+1 > from {
-			from = info.State.LastSeq - window + 1
-		}
-		all, err := l.read(ctx, filter, from, int(window))
-		if err != nil {
-			return nil, err
-		}
-		if len(all) >= most || from <= info.State.FirstSeq {
-			return all[len(all)-min(most, len(all)):], nil
-		}
-	}
 }

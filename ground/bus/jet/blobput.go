@@ -1,0 +1,171 @@
+package jet
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+
+	"github.com/universal-server/become/ground/fault"
+)
+
+const (
+	chunkSize = 128 << 10
+	// chunksAhead is how many chunks may wait for their acknowledgement.
+	chunksAhead = 16
+)
+
+// Put stores what r gives.
+//
+// Why not the client's own Put? It publishes the description of a blob before it
+// knows that every chunk was taken: when the store is full in between, what was
+// there is replaced by something damaged.
+func (b *blobs) Put(ctx context.Context, name string, r io.Reader) error {
+	if name == "" {
+		return fault.Text(fault.Invalid, "store blob", name, "it has no name")
+	}
+	if err := ctx.Err(); err != nil {
+		return wrong("store blob", name, err)
+	}
+	info := &jetstream.ObjectInfo{Bucket: b.name, NUID: nuid.Next()}
+	info.Name, info.Opts = name, &jetstream.ObjectMetaOptions{ChunkSize: chunkSize}
+	err := b.putChunks(ctx, info, r)
+	var old *jetstream.ObjectInfo
+	if err == nil {
+		old, err = b.putInfo(ctx, info)
+	}
+	if err != nil {
+		b.purge(ctx, info)
+		return wrong("store blob", name, err)
+	}
+	if old != nil {
+		b.purge(ctx, old)
+	}
+	return nil
+}
+
+// purge removes chunks that nothing refers to.
+func (b *blobs) purge(ctx context.Context, info *jetstream.ObjectInfo) {
+	if info.Chunks == 0 {
+		return
+	}
+	ctx, cancel := bounded(context.WithoutCancel(ctx))
+	defer cancel()
+	if err := b.s.Purge(ctx, jetstream.WithPurgeSubject(b.chunks(info))); err != nil {
+		b.c.logger.Debug("chunks are left behind", "store", b.name, "err", err)
+	}
+}
+
+func (b *blobs) chunks(info *jetstream.ObjectInfo) string { return "$O." + b.name + ".C." + info.NUID }
+
+// putChunks publishes the content, and returns when all of it was taken.
+func (b *blobs) putChunks(ctx context.Context, info *jetstream.ObjectInfo, r io.Reader) error {
+	sum := sha256.New()
+	var waiting []jetstream.PubAckFuture
+	defer func() { // after an error: what is on its way must not arrive after the purge
+		ctx, cancel := bounded(context.WithoutCancel(ctx))
+		defer cancel()
+		for _, f := range waiting {
+			acknowledged(ctx, f)
+		}
+	}()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		chunk := make([]byte, chunkSize) // kept by the client until it is acknowledged
+		n, err := io.ReadFull(r, chunk)
+		if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+			return &sourceError{err}
+		}
+		if n > 0 {
+			sum.Write(chunk[:n])
+			future, err := b.c.js.PublishMsgAsync(&nats.Msg{Subject: b.chunks(info), Data: chunk[:n]})
+			if err != nil {
+				return err
+			}
+			waiting = append(waiting, future)
+			info.Chunks++
+			info.Size += uint64(n)
+		}
+		for len(waiting) > chunksAhead || err != nil && len(waiting) > 0 {
+			refused := acknowledged(ctx, waiting[0])
+			waiting = waiting[1:]
+			if refused != nil {
+				return refused
+			}
+		}
+		if err != nil {
+			info.Digest = jetstream.GetObjectDigestValue(sum)
+			return nil
+		}
+	}
+}
+
+// sourceError sets an error of the content's reader apart from those of the bus.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
+
+func acknowledged(ctx context.Context, f jetstream.PubAckFuture) error {
+	late := time.NewTimer(callTimeout)
+	defer late.Stop()
+	select {
+	case <-f.Ok():
+		return nil
+	case err := <-f.Err():
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-late.C:
+		return context.DeadlineExceeded
+	}
+}
+
+// putInfo publishes the description: from now on the blob is there. It returns
+// the one it replaced.
+func (b *blobs) putInfo(ctx context.Context, info *jetstream.ObjectInfo) (old *jetstream.ObjectInfo, err error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	data, err := json.Marshal(info)
+	if err != nil {
+		return nil, err
+	}
+	subject := "$O." + b.name + ".M." + base64.URLEncoding.EncodeToString([]byte(info.Name))
+	for {
+		expected := uint64(0)
+		old = nil
+		last, err := b.s.GetLastMsgForSubject(ctx, subject)
+		switch {
+		case err == nil:
+			expected, old = last.Sequence, &jetstream.ObjectInfo{}
+			if json.Unmarshal(last.Data, old) != nil || old.Deleted {
+				old = nil
+			}
+			if old != nil && old.NUID == info.NUID {
+				return nil, nil // an acknowledgement of ours got lost
+			}
+		case !errors.Is(err, jetstream.ErrMsgNotFound):
+			return nil, err
+		}
+		m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
+		m.Header.Set("Nats-Rollup", "sub")
+		m.Header.Set("Nats-Expected-Last-Subject-Sequence", strconv.FormatUint(expected, 10))
+		_, err = b.c.publish(ctx, m, true)
+		if err == nil {
+			return old, nil
+		}
+		if kindOf(err) != fault.Conflict { // with another writer: his is the one to replace
+			return nil, err
+		}
+	}
+}

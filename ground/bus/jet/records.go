@@ -1,0 +1,129 @@
+package jet
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/fault"
+)
+
+// ackTimeout is how long the acknowledgement of what may safely be sent again is
+// waited for: a leader that died never sends it.
+const ackTimeout = 5 * time.Second
+
+// publish sends m to a stream. What can be told from its repetition is sent
+// again when no acknowledgement comes, until ctx ends.
+func (c *Conn) publish(ctx context.Context, m *nats.Msg, again bool, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	if !again {
+		return c.js.PublishMsg(ctx, m, opts...)
+	}
+	for {
+		try, stop := context.WithTimeout(ctx, ackTimeout)
+		ack, err := c.js.PublishMsg(try, m, opts...)
+		stop()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) {
+			return ack, err
+		}
+	}
+}
+
+// put publishes into the stream until it is acknowledged or refused.
+func (st *stream) put(ctx context.Context, subject string, data []byte, id string) (uint64, error) {
+	if !bus.ValidSubject(subject, false) || !bus.Match(st.name+".>", subject) {
+		return 0, fault.Text(fault.Invalid, "store record", subject, "the subject is not one of "+st.name)
+	}
+	if err := sized("store record", subject, data); err != nil {
+		return 0, err
+	}
+	var opts []jetstream.PublishOpt
+	if id != "" {
+		opts = append(opts, jetstream.WithMsgID(id))
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	for began := time.Now(); ; {
+		ack, err := st.c.publish(ctx, &nats.Msg{Subject: subject, Data: data}, id != "", opts...)
+		if err == nil {
+			return ack.Sequence, nil
+		}
+		if !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse) {
+			return 0, wrong("store record", subject, err)
+		}
+		if time.Since(began) > storeAwayFor {
+			return 0, fault.New(fault.Lost, "store record", subject, err).WithHint("the bus stores nothing at the moment: its disk is full, or it is still starting")
+		}
+		select { // the server is starting, or a cluster is choosing its leader
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			return 0, fault.New(fault.Lost, "store record", subject, err)
+		}
+	}
+}
+
+// maxAhead is how many records are asked for at once.
+const maxAhead = 64
+
+// read returns records matching filter from a number on. It asks the leader
+// for the first record at or after each of several numbers at once: for more while every
+// answer is another record, for one when the records are far apart.
+func (st *stream) read(ctx context.Context, filter string, from uint64, most int) ([]bus.Record, error) {
+	if !bus.ValidSubject(filter, true) {
+		return nil, fault.Text(fault.Invalid, "read", filter, "it is no subject")
+	}
+	if !bus.Overlap(filter, st.name+".>") {
+		return nil, nil
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	var out []bus.Record
+	for from, ahead := max(1, from), 1; len(out) < most; {
+		some, end, err := st.ahead(ctx, filter, from, min(ahead, most-len(out)))
+		if err != nil {
+			return nil, wrong("read", filter, err)
+		}
+		out = append(out, some...)
+		if end {
+			break
+		}
+		from = out[len(out)-1].Seq + 1
+		if len(some) >= ahead {
+			ahead = min(2*ahead, maxAhead)
+		} else {
+			ahead = max(1, len(some))
+		}
+	}
+	return out, nil
+}
+
+// ahead asks for the first record at or after each of n numbers. end says that
+// there are no more.
+func (st *stream) ahead(ctx context.Context, filter string, from uint64, n int) (some []bus.Record, end bool, err error) {
+	answers := make([]*jetstream.RawStreamMsg, n)
+	errs := make([]error, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			answers[i], errs[i] = st.s.GetMsg(ctx, from+uint64(i), jetstream.WithGetMsgSubject(filter))
+		})
+	}
+	wg.Wait()
+	for i, m := range answers {
+		if errors.Is(errs[i], jetstream.ErrMsgNotFound) {
+			end = true // what later ones saw may have come since, and others before it
+			break
+		}
+		if errs[i] != nil {
+			return nil, false, errs[i]
+		}
+		if len(some) == 0 || some[len(some)-1].Seq < m.Sequence {
+			some = append(some, bus.Record{Subject: m.Subject, Seq: m.Sequence, Time: m.Time, Data: m.Data})
+		}
+	}
+	return some, end, nil
+}
