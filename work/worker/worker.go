@@ -197,11 +197,11 @@ func (w *Worker) withdraw(r *run) {
 func (w *Worker) finished(r *run, done, failed int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if _, ok := w.active[r]; !ok {
+		return // it was abandoned, and counted then
+	}
 	w.done += uint64(done)
 	w.failed += uint64(failed)
-	if _, ok := w.active[r]; !ok {
-		return
-	}
 	delete(w.active, r)
 	if r.blocked <= 0 {
 		w.busy--
