@@ -17,6 +17,7 @@ var roles = map[string]func(context.Context) error{
 	"jetstream-boss":   jetstreamBoss,
 	"socket-server":    socketServer,
 	"socket-client":    socketClient,
+	"spin":             spin,
 }
 
 // Role makes this process what it was started as, if that is a part of a

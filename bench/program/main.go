@@ -11,6 +11,7 @@ import (
 
 // questions is what the boss can be asked; each file adds its own.
 var questions = map[string]func(context.Context, *become.Fleet, int) (rig.Answer, error){
+	"warm":   warm,
 	"call":   serialCalls,
 	"flight": callsInFlight,
 	"map":    mapTiny,

@@ -37,12 +37,6 @@ func mixedLengths(ctx context.Context, fleet *become.Fleet, n int) (rig.Answer, 
 	for i := range lengths {
 		lengths[i] = time.Duration(math.Pow(1000, random.Float64()) * float64(time.Millisecond))
 	}
-	for range 2 * slots { // every worker is there
-		nap.Go(ctx, fleet, 10*time.Millisecond)
-	}
-	if _, err := nap.Call(ctx, fleet, 100*time.Millisecond); err != nil {
-		return rig.Answer{}, err
-	}
 	began := time.Now()
 	futures := make([]*become.Future[span], n)
 	for i, d := range lengths {

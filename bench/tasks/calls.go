@@ -12,7 +12,7 @@ import (
 // between two nodes, and two processes that do nothing but pass a byte over a Unix socket
 // say what the floor is.
 func (b *Bench) call(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx)
+	u, err := b.ours(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func (b *Bench) call(ctx context.Context) ([]rig.Row, error) {
 // flight: calls started one by one without waiting, then all their answers.
 // asynq and Celery do fewer, at their own speed.
 func (b *Bench) flight(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx)
+	u, err := b.ours(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (b *Bench) flight(ctx context.Context) ([]rig.Row, error) {
 // mapped: Map over tiny tasks. The Pool does fewer of them with apply_async,
 // and all of them with its own map, which cuts the input into a handful of chunks beforehand.
 func (b *Bench) mapped(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx)
+	u, err := b.ours(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +106,7 @@ func (b *Bench) mapped(ctx context.Context) ([]rig.Row, error) {
 
 // seed: what the seed's boss does, nine factorials at a time.
 func (b *Bench) seed(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx)
+	u, err := b.ours(ctx, 2)
 	if err != nil {
 		return nil, err
 	}

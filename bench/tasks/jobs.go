@@ -12,7 +12,7 @@ import (
 // from the operating system's cache. The bare JetStream's work queue does the same with one message
 // per task and keeps no results.
 func (b *Bench) jobs(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx)
+	u, err := b.ours(ctx, 2)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func (b *Bench) jobs(ctx context.Context) ([]rig.Row, error) {
 // durable: the same with every acknowledgement after an fsync, beside a
 // program that writes one record after the other to the same disk.
 func (b *Bench) durable(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx, "--durable")
+	u, err := b.ours(ctx, 2, "--durable")
 	if err != nil {
 		return nil, err
 	}

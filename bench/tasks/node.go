@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/universal-server/become/bench/rig"
@@ -123,13 +124,17 @@ type us struct {
 	boss *rig.Child
 }
 
-// ours starts a node and a boss, and makes a first call so that all is warm.
-func (b *Bench) ours(ctx context.Context, args ...string) (us, error) {
-	n, err := b.up(ctx, args...)
+// ours starts a node with so many workers and a boss, and makes calls until
+// all is warm.
+func (b *Bench) ours(ctx context.Context, workers int, args ...string) (us, error) {
+	n, err := b.up(ctx, append(args, "--workers", strconv.Itoa(workers))...)
 	if err != nil {
 		return us{}, err
 	}
 	boss, err := n.start()
+	if err == nil {
+		_, err = boss.Ask(ctx, "warm", workers)
+	}
 	if err == nil {
 		_, err = boss.Ask(ctx, "call", 100)
 	}

@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/universal-server/become/bench/peers"
 	"github.com/universal-server/become/bench/rig"
 )
 
 // mixed: tasks of 1 ms to 1 s that sleep, on 2 workers of 4 slots.
 func (b *Bench) mixed(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx, "--workers", "2", "--slots", "4")
+	u, err := b.ours(ctx, 2, "--slots", "4")
 	if err != nil {
 		return nil, err
 	}
@@ -34,31 +35,39 @@ func (b *Bench) mixed(ctx context.Context) ([]rig.Row, error) {
 	return []rig.Row{row}, nil
 }
 
-// cpu: computing on two workers of one slot, and on one.
+// cpu: computing on two workers of one slot, and on one. Two processes that
+// compute without a fleet, beside one, say how much the machine had to give meanwhile.
 func (b *Bench) cpu(ctx context.Context) ([]rig.Row, error) {
-	two, err := b.ours(ctx, "--workers", "2", "--slots", "1")
+	two, err := b.ours(ctx, 2, "--slots", "1")
 	if err != nil {
 		return nil, err
 	}
 	defer two.stop()
-	one, err := b.ours(ctx, "--workers", "1", "--slots", "1")
+	one, err := b.ours(ctx, 1, "--slots", "1")
 	if err != nil {
 		return nil, err
 	}
 	defer one.stop()
-	n := b.size(300, 8)
-	m, err := rig.InTurns(ctx, b.Rounds, two.side("cpu", n, nil), one.side("cpu", n, nil))
+	bare, err := b.against(ctx, peers.Spin)
 	if err != nil {
 		return nil, err
 	}
-	return []rig.Row{{
-		Measure: "CPU-bound tasks, 2 workers", Unit: "/s", Us: m[0], Peer: "1 worker", Theirs: m[1], Goal: times(1.9),
-	}}, nil
+	defer bare.Stop()
+	n := b.size(100, 8)
+	m, err := rig.InTurns(ctx, 2*b.Rounds, two.side("cpu", n, nil), one.side("cpu", n, nil), bare.Spinning(2, n), bare.Spinning(1, n))
+	if err != nil {
+		return nil, err
+	}
+	row := rig.Row{Measure: "CPU-bound tasks, 2 workers", Unit: "/s", Us: m[0], Peer: "1 worker", Theirs: m[1], Goal: times(1.9)}
+	if bare.Peer != nil {
+		row.Note = fmt.Sprintf("two processes that do nothing else, beside one, came to %.2f ×", m[2]/m[3])
+	}
+	return []rig.Row{row}, nil
 }
 
 // kill: a worker is killed with SIGKILL in the middle of its calls.
 func (b *Bench) kill(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx, "--workers", "2", "--slots", "4")
+	u, err := b.ours(ctx, 2, "--slots", "4")
 	if err != nil {
 		return nil, err
 	}
