@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -297,7 +298,7 @@ func TestSurvive_AProgramThatCannotStart(t *testing.T) {
 }
 
 func TestSurvive_NothingLeaks(t *testing.T) {
-	files := 0
+	files, goroutines := 0, 0
 	for round := range 3 {
 		n, f := start(t, node.Options{})
 		ctx := soon(t)
@@ -316,12 +317,14 @@ func TestSurvive_NothingLeaks(t *testing.T) {
 				t.Errorf("process %d outlived its node", pid)
 			}
 		}
-		switch now := openFiles(t); {
-		case round == 0:
-			files = now
-		case now > files+3:
+		if round == 0 {
+			files, goroutines = openFiles(t), runtime.NumGoroutine()
+			continue
+		}
+		if now := openFiles(t); now > files+3 {
 			t.Errorf("round %d: %d open files, %d after the first", round, now, files)
 		}
+		eventually(t, ctx, "as many goroutines as after the first round", func() bool { return runtime.NumGoroutine() <= goroutines+5 })
 	}
 }
 
