@@ -267,13 +267,14 @@ func (m *mapper[In, Out]) startChunk(c *chunk[In, Out], values []task.Value) {
 	c.calls = make([]boss.Call, n)
 	c.open = make([]bool, n)
 	pointers := make([]*boss.Call, n)
-	for i := range c.calls {
-		c.calls[i] = boss.Call{
-			Function: m.f.name, Format: engine.CBOR, Input: values[i],
-			Timeout: m.opts.Timeout, Tries: m.f.tries(m.opts), Sink: c, Index: i,
-		}
+	tries := m.f.tries(m.opts)
+	for i := range c.calls { // field by field: a whole Call is dear to copy
+		call := &c.calls[i]
+		call.Function, call.Format, call.Input = m.f.name, engine.CBOR, values[i]
+		call.Timeout, call.Tries = m.opts.Timeout, tries
+		call.Sink, call.Index = c, i
 		c.open[i] = true
-		pointers[i] = &c.calls[i]
+		pointers[i] = call
 	}
 	m.mu.Lock()
 	c.first = m.given
@@ -334,7 +335,8 @@ func (c *chunk[In, Out]) take(call *boss.Call, o task.Outcome, by Worker) {
 // consumer woken once.
 func (c *chunk[In, Out]) DoneAll(ends []boss.Ending) {
 	answers := c.m.batch(len(ends))
-	for _, e := range ends {
+	for i := range ends {
+		e := &ends[i]
 		if e.Outcome.Status == task.OKRef {
 			c.Done(e.Call, e.Outcome, e.By)
 			continue

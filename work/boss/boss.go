@@ -149,9 +149,10 @@ func (b *Boss) end(ended []ending) {
 		return
 	}
 	bytes := int64(0)
-	for _, e := range ended {
-		bytes += int64(e.Call.size)
-		e.Call.state.Store(uint32(Ended))
+	for i := range ended {
+		c := ended[i].Call
+		bytes += int64(c.size)
+		c.state.Store(uint32(Ended))
 	}
 	for rest := ended; len(rest) > 0; {
 		sink := rest[0].Call.Sink
