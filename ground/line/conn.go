@@ -111,6 +111,15 @@ func (c *Conn) Send(parts ...[]byte) error {
 	return c.flushLocked()
 }
 
+// Flush returns when everything sent so far is written, or the line has ended.
+func (c *Conn) Flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.writing && c.err == nil {
+		c.room.Wait()
+	}
+}
+
 // flushLocked writes until nothing waits, then releases the lock. The caller
 // holds c.mu and has set c.writing.
 func (c *Conn) flushLocked() error {

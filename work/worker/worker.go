@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/line"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/task"
 )
@@ -271,7 +272,7 @@ func (w *Worker) Condemn(reason string) {
 }
 
 // Drain takes no new packs, returns those that wait, and returns when those that
-// run have ended or ctx does.
+// run have ended and their answers are written, or ctx ends.
 func (w *Worker) Drain(ctx context.Context) error {
 	w.mu.Lock()
 	w.draining = true
@@ -288,9 +289,29 @@ func (w *Worker) Drain(ctx context.Context) error {
 	}
 	select {
 	case <-w.idle:
+	case <-ctx.Done():
+		return fault.New(fault.KindOf(ctx.Err()), "drain worker", w.opts.ID, ctx.Err())
+	}
+	// The answers may still wait behind another frame.
+	written := make(chan struct{})
+	go func() { w.flush(); close(written) }() // bounded by the lines' write timeout
+	select {
+	case <-written:
 		return nil
 	case <-ctx.Done():
 		return fault.New(fault.KindOf(ctx.Err()), "drain worker", w.opts.ID, ctx.Err())
+	}
+}
+
+func (w *Worker) flush() {
+	w.mu.Lock()
+	lines := make([]*line.Conn, 0, len(w.bosses))
+	for p := range w.bosses {
+		lines = append(lines, p.conn)
+	}
+	w.mu.Unlock()
+	for _, l := range lines {
+		l.Flush()
 	}
 }
 

@@ -442,6 +442,43 @@ func TestWorker_DrainFinishesWhatRunsAndReturnsTheRest(t *testing.T) {
 	})
 }
 
+// The process ends after Drain: an answer not written by then is lost.
+func TestWorker_DrainWritesTheAnswersOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, 1)
+		near, far := net.Pipe()
+		go s.ServeLine(context.Background(), line.New(far, nil))
+		synctest.Wait() // the first credit is being written, and nobody reads
+		conn := line.New(near, nil)
+		conn.Send(frame(1, "echo", 0, task.Value{Data: []byte("x")}))
+		synctest.Wait() // its answer waits behind
+		drained := make(chan error, 1)
+		go func() { drained <- s.Drain(context.Background()) }()
+		synctest.Wait()
+		if len(drained) != 0 {
+			t.Error("drained with an answer unwritten")
+		}
+		short, stop := context.WithTimeout(context.Background(), time.Second)
+		defer stop()
+		if err := s.Drain(short); fault.KindOf(err) != fault.Deadline {
+			t.Errorf("got %v, want a deadline", err)
+		}
+		answered := false
+		for !answered {
+			f, err := conn.Receive()
+			if err != nil {
+				t.Fatal(err)
+			}
+			answered = task.Kind(f) == task.KindOutcomes
+		}
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+		near.Close()
+		s.close()
+	})
+}
+
 func TestWorker_ATaskThatWaitsForOthersLendsItsSlotAndCredit(t *testing.T) {
 	inShop(t, 1, func(t *testing.T, s *shop, b *boss) {
 		if n := b.lastCredit(); n != 1 {
