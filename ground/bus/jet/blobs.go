@@ -45,6 +45,9 @@ func (c *Conn) openBlobs(ctx context.Context, spec bus.Spec) (jetstream.ObjectSt
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) {
 			store, err = c.js.ObjectStore(ctx, spec.Name)
+			if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+				err = errNotYet
+			}
 		}
 	}
 	return store, err

@@ -58,7 +58,8 @@ type Conn struct {
 	wg  sync.WaitGroup
 
 	mu     sync.Mutex
-	closed bool // nothing is added to wg any more
+	closed bool          // nothing is added to wg any more
+	again  chan struct{} // closed when the connection was lost and is back
 }
 
 var _ bus.Bus = (*Conn)(nil)
@@ -69,7 +70,7 @@ func Connect(ctx context.Context, url string, opts *Options) (bus.Bus, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	c := &Conn{replicas: max(1, opts.Replicas), logger: opts.Logger, end: make(chan struct{})}
+	c := &Conn{replicas: max(1, opts.Replicas), logger: opts.Logger, end: make(chan struct{}), again: make(chan struct{})}
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
 	}
@@ -96,7 +97,7 @@ func (c *Conn) settings(ctx context.Context, url string, opts *Options) ([]nats.
 		nats.Name(opts.Name), nats.Timeout(timeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
 		nats.PingInterval(20 * time.Second), nats.MaxPingsOutstanding(2),
-		nats.ErrorHandler(c.onError),
+		nats.ErrorHandler(c.onError), nats.ReconnectHandler(c.onReconnect),
 	}
 	if opts.Ticket != "" && !strings.Contains(url, "@") {
 		out = append(out, nats.Token(opts.Ticket))
@@ -121,6 +122,20 @@ func (c *Conn) onError(_ *nats.Conn, sub *nats.Subscription, err error) {
 		return
 	}
 	c.logger.Debug("bus", "err", err)
+}
+
+func (c *Conn) onReconnect(*nats.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.again)
+	c.again = make(chan struct{})
+}
+
+// reconnected is closed when the connection was lost and is back.
+func (c *Conn) reconnected() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.again
 }
 
 // flushTimeout bounds how long Close waits for what was published.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -62,8 +63,12 @@ func dedupWindow(age time.Duration) time.Duration {
 func (k *kv) subject(key string) string { return "$KV." + k.name + "." + key }
 
 // last returns the newest message of a key, as the leader has it.
-func (k *kv) last(ctx context.Context, key string) (*jetstream.RawStreamMsg, error) {
-	return k.s.GetLastMsgForSubject(ctx, k.subject(key))
+func (k *kv) last(ctx context.Context, key string) (m *jetstream.RawStreamMsg, err error) {
+	err = patiently(ctx, func(ctx context.Context) error {
+		m, err = k.s.GetLastMsgForSubject(ctx, k.subject(key))
+		return err
+	})
+	return m, err
 }
 
 func deleted(m *jetstream.RawStreamMsg) bool {
@@ -162,9 +167,9 @@ func (k *kv) Swap(ctx context.Context, key string, value []byte, revision uint64
 // present looks at the key that m is for: the number of its newest message,
 // whether that is a value, and whether it is m itself.
 func (k *kv) present(ctx context.Context, m *nats.Msg) (seq uint64, there, mine bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := bounded(ctx)
 	defer cancel()
-	now, err := k.s.GetLastMsgForSubject(ctx, m.Subject)
+	now, err := k.last(ctx, strings.TrimPrefix(m.Subject, k.subject("")))
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return 0, false, false, nil
 	}

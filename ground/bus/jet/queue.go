@@ -37,7 +37,11 @@ func (q queue) Put(ctx context.Context, subject string, data []byte, id string) 
 func (q queue) Counts(ctx context.Context, filter string) (map[string]uint64, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	info, err := q.s.Info(ctx, jetstream.WithSubjectFilter(filter))
+	var info *jetstream.StreamInfo
+	err := patiently(ctx, func(ctx context.Context) (err error) {
+		info, err = q.s.Info(ctx, jetstream.WithSubjectFilter(filter))
+		return err
+	})
 	if err != nil {
 		return nil, wrong("count", filter, err)
 	}

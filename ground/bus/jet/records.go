@@ -15,7 +15,7 @@ import (
 
 // ackTimeout is how long the acknowledgement of what may safely be sent again is
 // waited for: a leader that died never sends it.
-const ackTimeout = 5 * time.Second
+const ackTimeout = 3 * time.Second
 
 // publish sends m to a stream. What can be told from its repetition is sent
 // again when no acknowledgement comes, until ctx ends.
@@ -109,7 +109,10 @@ func (st *stream) ahead(ctx context.Context, filter string, from uint64, n int) 
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			answers[i], errs[i] = st.s.GetMsg(ctx, from+uint64(i), jetstream.WithGetMsgSubject(filter))
+			errs[i] = patiently(ctx, func(ctx context.Context) (err error) {
+				answers[i], err = st.s.GetMsg(ctx, from+uint64(i), jetstream.WithGetMsgSubject(filter))
+				return err
+			})
 		})
 	}
 	wg.Wait()

@@ -64,11 +64,16 @@ func (c *Conn) openOnce(ctx context.Context, config jetstream.StreamConfig) (jet
 		config.Storage = jetstream.FileStorage
 		s, err = c.js.CreateStream(ctx, config)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was faster
-			s, err = c.js.Stream(ctx, config.Name)
+			if s, err = c.js.Stream(ctx, config.Name); errors.Is(err, jetstream.ErrStreamNotFound) {
+				err = errNotYet
+			}
 		}
 	}
 	return s, err
 }
+
+// errNotYet is a store that another process is making: look again.
+var errNotYet = fmt.Errorf("%w: the store is being made", nats.ErrDisconnected)
 
 func (c *Conn) openRecords(ctx context.Context, spec bus.Spec, config jetstream.StreamConfig) (*stream, error) {
 	if !bus.ValidName(spec.Name) {
