@@ -38,7 +38,7 @@ With --timeout the function is stopped when the time has passed.`,
 		if err != nil {
 			return a.why(ctx, err)
 		}
-		return a.with(ctx, aimed.need(), func(s *session) error {
+		return a.with(ctx, aimed.need(), func(ctx context.Context, s *session) error {
 			to, err := a.resolve(ctx, s, aimed)
 			if err != nil {
 				return err

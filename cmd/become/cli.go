@@ -79,10 +79,10 @@ func run(ctx context.Context, args []string, io stdio) int {
 	defer signal.Stop(a.signals)
 	over := make(chan struct{})
 	defer close(over)
-	go a.watchSignals(cancel, over)
+	go a.watchSignals(cancel, a.own, over)
 
 	root := a.root()
-	root.SetArgs(guardNumbers(args))
+	root.SetArgs(guardNumbers(root, args))
 	root.SetIn(a.in)
 	root.SetOut(a.out)
 	root.SetErr(a.err)
@@ -91,12 +91,12 @@ func run(ctx context.Context, args []string, io stdio) int {
 
 // watchSignals ends the command at the first signal, gently, and at the second one
 // at once, unless the command has said that it looks after signals itself.
-func (a *app) watchSignals(cancel context.CancelCauseFunc, over <-chan struct{}) {
+func (a *app) watchSignals(cancel context.CancelCauseFunc, own, over <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
 		case <-over:
 			return
-		case <-a.own:
+		case <-own:
 			return
 		case <-a.signals:
 		}
@@ -113,19 +113,54 @@ func (a *app) takeSignals() <-chan os.Signal {
 	return a.signals
 }
 
+// giveBackSignals undoes takeSignals: from now on a signal ends the returned context.
+func (a *app) giveBackSignals(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	a.own = make(chan struct{})
+	over := make(chan struct{})
+	go a.watchSignals(cancel, a.own, over)
+	return ctx, func() {
+		close(over)
+		cancel(nil)
+	}
+}
+
 // guardNumbers keeps "-3" in the arguments of call and submit from being taken
 // for a flag; unguard undoes it.
-func guardNumbers(args []string) []string {
+func guardNumbers(root *cobra.Command, args []string) []string {
 	out := append([]string(nil), args...)
+	cmd, _, err := root.Find(args)
+	if err != nil {
+		cmd = root
+	}
 	for i, s := range out {
 		if s == "--" {
 			break
+		}
+		if i > 0 && wantsValue(cmd, out[i-1]) {
+			continue
 		}
 		if len(s) > 1 && s[0] == '-' && (s[1] >= '0' && s[1] <= '9' || s[1] == '.') {
 			out[i] = guard + s
 		}
 	}
 	return out
+}
+
+// wantsValue reports whether arg is a flag of cmd whose value is the next argument.
+func wantsValue(cmd *cobra.Command, arg string) bool {
+	name, long := strings.CutPrefix(arg, "--")
+	var f *pflag.Flag
+	switch {
+	case long:
+		f = cmd.Flag(name)
+	case len(arg) > 1 && arg[0] == '-' && arg[len(arg)-1] < 0x80:
+		letter := arg[len(arg)-1:]
+		if f = cmd.Flags().ShorthandLookup(letter); f == nil {
+			f = cmd.InheritedFlags().ShorthandLookup(letter)
+		}
+	}
+	return f != nil && f.NoOptDefVal == ""
 }
 
 const guard = "\x00"

@@ -32,6 +32,7 @@ type session struct {
 	keyRef string // the key's file, or the key: what BECOME_KEY is set to
 	node   *node.Node
 	temp   string // a home to be removed
+	found  string // the home whose node it is
 }
 
 // connect finds the fleet the flags name, else the local node's, else starts
@@ -58,7 +59,9 @@ func (a *app) connectWith(ctx context.Context, n need, workers int) (*session, e
 		var s *session
 		switch {
 		case ok && (!contact.Embedded || n != lasting):
-			s, err = a.join(ctx, contact.URL, dir)
+			if s, err = a.join(ctx, contact.URL, dir); err == nil {
+				s.found = dir
+			}
 		case ok:
 			return a.embedAside(ctx, workers)
 		case n == running:
@@ -165,15 +168,22 @@ func (s *session) known() int {
 	return 0
 }
 
-// close leaves the fleet; a node of ours drains, unless the command was
-// interrupted: then nothing is waited for.
+// close leaves the fleet. A node of ours drains until ctx ends; if that has
+// ended, nothing is waited for.
 func (s *session) close(ctx context.Context) {
 	s.Fleet.Close()
 	if s.node != nil {
-		if ctx.Err() != nil {
+		stopped := make(chan struct{})
+		if ctx.Err() == nil {
+			go func() {
+				defer close(stopped)
+				s.node.Stop()
+			}()
+		}
+		select {
+		case <-stopped:
+		case <-ctx.Done():
 			s.node.Kill()
-		} else {
-			s.node.Stop()
 		}
 	}
 	if s.temp != "" {
@@ -181,14 +191,16 @@ func (s *session) close(ctx context.Context) {
 	}
 }
 
-// with runs f with a connection.
-func (a *app) with(ctx context.Context, n need, f func(*session) error) error {
+// with runs f with a connection. The context that f gets ends with ctx, or when the fleet is gone.
+func (a *app) with(ctx context.Context, n need, f func(context.Context, *session) error) error {
 	s, err := a.connect(ctx, n)
 	if err != nil {
 		return a.why(ctx, err)
 	}
 	defer s.close(ctx)
-	return a.why(ctx, f(s))
+	held, stop := a.hold(ctx, s)
+	defer stop()
+	return a.why(held, f(held, s))
 }
 
 // why replaces the error of something that --timeout cut short by one that

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/user"
@@ -48,7 +49,7 @@ If it does not start, nothing changes.`,
 		if len(c.manifest.Exports) == 0 {
 			return fault.Text(fault.Invalid, "deploy", path, "it offers no function")
 		}
-		return a.with(ctx, kept, func(s *session) error {
+		return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 			before, err := s.Resolve(ctx, name)
 			if err != nil && fault.KindOf(err) != fault.NotFound {
 				return err

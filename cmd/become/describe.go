@@ -36,7 +36,7 @@ A PATH without a slash or extension is told from a NAME by being there: write ./
 			if !goodName.MatchString(what) {
 				return usage("a name is letters, digits, '_' and '-'", "%q is neither a name nor a file", what)
 			}
-			return a.with(ctx, kept, func(s *session) error {
+			return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 				d, err := describeName(ctx, s, what)
 				if err != nil {
 					return err

@@ -49,44 +49,66 @@ and exit code pass through.`,
 			return a.why(ctx, err)
 		}
 		s.Fleet.Close() // the program has a connection of its own
-		defer s.close(ctx)
-		return a.execute(ctx, s, path, args)
+		own := a.takeSignals()
+		told, err := a.execute(ctx, s, own, path, args)
+		if told {
+			done, cancel := context.WithCancel(ctx)
+			cancel()
+			s.close(done)
+			return err
+		}
+		ctx, giveBack := a.giveBackSignals(ctx)
+		defer giveBack()
+		s.close(ctx)
+		return err
 	}
 	return cmd
 }
 
-// killAfter is how long a program may go on after it was told to end.
-const killAfter = 5 * time.Second
+// How long a program may go on after it was told to end.
+const (
+	killAfter      = 5 * time.Second        // by --timeout
+	killAfterTwice = 300 * time.Millisecond // by a second signal
+)
 
-// execute runs the program, passes on signals and returns its exit code.
-func (a *app) execute(ctx context.Context, s *session, path string, args []string) error {
+// execute runs the program, passes on signals and returns its exit code. told
+// says that a signal came.
+func (a *app) execute(ctx context.Context, s *session, signals <-chan os.Signal, path string, args []string) (told bool, err error) {
 	cmd := exec.Command(path, args[1:]...)
 	cmd.Env = append(withoutBecome(os.Environ()), fleet.EnvURL+"="+s.url, fleet.EnvKey+"="+s.keyRef)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.in, a.out, a.err
-	signals := a.takeSignals()
 	if err := cmd.Start(); err != nil {
-		return fault.New(fault.Invalid, "run", args[0], err)
+		return false, fault.New(fault.Invalid, "run", args[0], err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	shared := sharesTerminal()
 	timeout := ctx.Done()
 	var kill <-chan time.Time
+	killed := false
 	for {
 		select {
 		case err := <-ended:
-			return a.ended(ctx, args[0], err)
+			if killed {
+				return told, exitError(exitInterrupted)
+			}
+			return told, a.ended(ctx, args[0], err)
 		case sig := <-signals:
 			// The terminal tells every process in front of it: not twice, which
 			// would mean another thing.
 			if sig != os.Interrupt || !shared {
 				cmd.Process.Signal(sig)
 			}
+			if told && kill == nil {
+				kill = time.After(killAfterTwice)
+			}
+			told = true
 		case <-timeout:
 			timeout = nil
 			cmd.Process.Signal(syscall.SIGTERM)
 			kill = time.After(killAfter)
 		case <-kill:
+			killed = told && ctx.Err() == nil
 			cmd.Process.Kill()
 		}
 	}

@@ -57,7 +57,7 @@ func (a *app) jobsListCommand() *cobra.Command {
 			return usage("as in -n 100", "-n %d makes no sense", count)
 		}
 		ctx := cmd.Context()
-		return a.with(ctx, kept, func(s *session) error {
+		return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 			found, err := s.Jobs(ctx, count, s.known())
 			if err != nil {
 				return err
@@ -112,7 +112,7 @@ func (a *app) oneJob(use, about, long string, f func(context.Context, *session, 
 				return err
 			}
 			ctx := cmd.Context()
-			return a.with(ctx, kept, func(s *session) error { return f(ctx, s, id) })
+			return a.with(ctx, kept, func(ctx context.Context, s *session) error { return f(ctx, s, id) })
 		},
 	}
 }
@@ -213,7 +213,7 @@ within the node's grace, its process is killed.`,
 				}
 			}
 			ctx := cmd.Context()
-			return a.with(ctx, kept, func(s *session) error {
+			return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 				for _, id := range ids {
 					if _, err := s.Job(ctx, id, s.known()); err != nil {
 						return err
@@ -255,7 +255,7 @@ func (a *app) jobsDeadCommand() *cobra.Command {
 	cmd.Flags().IntVarP(&count, "count", "n", 100, "list the newest so many `letters`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		ctx := cmd.Context()
-		return a.with(ctx, kept, func(s *session) error {
+		return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 			letters, err := s.DeadLetters(ctx, count)
 			if err != nil {
 				return err

@@ -30,7 +30,7 @@ print more. NAME is a deployment or a program, BUNDLE the beginning of a digest,
 			return usage("as in -n 100 --back 1h", "a negative --count or --back makes no sense")
 		}
 		ctx := cmd.Context()
-		return a.with(ctx, running, func(s *session) error {
+		return a.with(ctx, running, func(ctx context.Context, s *session) error {
 			q := roster.LogQuery{Count: count}
 			if count == 0 {
 				q.Count = 1 << 30
@@ -46,6 +46,9 @@ print more. NAME is a deployment or a program, BUNDLE the beginning of a digest,
 						return e
 					}
 				}
+				if len(lines) == 0 && err == nil && !a.json {
+					fmt.Fprintln(a.err, "nothing was printed"+by(args))
+				}
 				return err
 			}
 			err := s.FollowLogs(ctx, queries, a.printLog)
@@ -56,6 +59,14 @@ print more. NAME is a deployment or a program, BUNDLE the beginning of a digest,
 		})
 	}
 	return cmd
+}
+
+// by is what nothing was printed by.
+func by(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return " by a name, bundle or worker " + printable(unguard(args)[0], false)
 }
 
 // logQueries asks for everything, or for what the argument can mean.

@@ -17,7 +17,7 @@ func (a *app) namesCommand() *cobra.Command {
 		Example: "  become names\n  become names --json | jq -r '.[].name'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			return a.with(ctx, kept, func(s *session) error {
+			return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 				all, err := s.Names(ctx)
 				if err != nil {
 					return err
@@ -46,7 +46,7 @@ func (a *app) rmCommand() *cobra.Command {
 		Example: "  become rm square", ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			return a.with(ctx, kept, func(s *session) error {
+			return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 				for _, name := range args {
 					if err := a.rm(ctx, s, name); err != nil {
 						return err

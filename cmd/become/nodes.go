@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -15,7 +16,7 @@ func (a *app) nodesCommand() *cobra.Command {
 		Example: "  become nodes\n  become nodes --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			return a.with(ctx, running, func(s *session) error {
+			return a.with(ctx, running, func(ctx context.Context, s *session) error {
 				nodes, err := s.Nodes(ctx, s.known())
 				if err != nil {
 					return err

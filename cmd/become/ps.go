@@ -19,7 +19,7 @@ that failed to start is listed too, with the reason.`,
 		Example: "  become ps\n  become ps --json | jq '.[] | select(.state == \"failed\")'", ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			return a.with(ctx, running, func(s *session) error {
+			return a.with(ctx, running, func(ctx context.Context, s *session) error {
 				procs, err := processes(ctx, s)
 				if err != nil {
 					return err

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+
 	"github.com/spf13/cobra"
 )
 
@@ -17,7 +19,7 @@ stays in the history: become describe NAME shows it.`,
 	cmd.Flags().StringVar(&to, "to", "", "the version whose `digest` begins so (default the one before)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, name := cmd.Context(), args[0]
-		return a.with(ctx, kept, func(s *session) error {
+		return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 			before, err := s.Resolve(ctx, name)
 			if err != nil {
 				return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -41,7 +42,7 @@ whoever dies. Its result is kept for 24 hours; see become jobs.
 			return a.why(ctx, err)
 		}
 		// A job outlives this command, so its queue has to.
-		return a.with(ctx, kept, func(s *session) error {
+		return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 			to, err := a.resolve(ctx, s, aimed)
 			if err != nil {
 				return err

@@ -32,6 +32,7 @@ type target struct {
 type aim struct {
 	code     *code  // nil: a name
 	name     string // of the deployment
+	said     string // what a person writes before a function's name
 	function string // "": the only one, or default
 	args     []string
 }
@@ -53,13 +54,13 @@ func (a *app) aim(ctx context.Context, expr string, given bool, args []string) (
 			return aim{}, usage("as in "+path+"#name", "%q names no function", what)
 		}
 		c, err := a.load(ctx, path)
-		return aim{code: c, function: function, args: rest}, err
+		return aim{code: c, said: path + "#", function: function, args: rest}, err
 	}
 	name, function, found := strings.Cut(what, ".")
 	if !goodName.MatchString(name) || found && !goodName.MatchString(function) {
 		return aim{}, usage("name it NAME.FUNCTION or PATH#FUNCTION", "%q is no function", what)
 	}
-	return aim{name: name, function: function, args: rest}, nil
+	return aim{name: name, said: name + ".", function: function, args: rest}, nil
 }
 
 // need is lasting when the code travels with the command.
@@ -89,7 +90,7 @@ func (a *app) resolve(ctx context.Context, s *session, t aim) (target, error) {
 		out.digest, names, label = d.Digest, d.Functions, d.Name
 	}
 	var err error
-	if out.function, err = choose(label, t.function, names); err != nil {
+	if out.function, err = choose(label, t.said, t.function, names); err != nil {
 		return out, err
 	}
 	out.label = label
@@ -109,13 +110,13 @@ func (a *app) resolve(ctx context.Context, s *session, t aim) (target, error) {
 	return out, err
 }
 
-// choose finds the function that is meant.
-func choose(label, function string, names []string) (string, error) {
+// choose finds the function that is meant; said is what a person writes before its name.
+func choose(label, said, function string, names []string) (string, error) {
 	switch {
 	case function != "" && (len(names) == 0 || slices.Contains(names, function)):
 		return function, nil
 	case function != "":
-		return "", fault.Text(fault.NotFound, "find function", function, label+" has none of that name; there is "+strings.Join(names, ", "))
+		return "", fault.Text(fault.NotFound, "find function", function, label+" has none of that name; there is "+strings.Join(names, ", ")).WithHint("as in " + said + names[0])
 	case len(names) == 1:
 		return names[0], nil
 	case slices.Contains(names, "default"):
@@ -123,7 +124,7 @@ func choose(label, function string, names []string) (string, error) {
 	case len(names) == 0:
 		return "", fault.Text(fault.NotFound, "find a function of", label, "it offers none")
 	}
-	return "", usage("say "+label+"."+names[0]+", or PATH#"+names[0], "%s has several functions: %s", label, strings.Join(names, ", "))
+	return "", usage("say which, as in "+said+names[0], "%s has several functions: %s", label, strings.Join(names, ", "))
 }
 
 // nothing is the argument of a call without one. A script can be called with
@@ -228,7 +229,7 @@ func (a *app) near(cmd *cobra.Command, f func(context.Context, *session) error) 
 	if a.settle(cmd) != nil {
 		return
 	}
-	if err := a.with(ctx, running, func(s *session) error { return f(ctx, s) }); err != nil {
+	if err := a.with(ctx, running, f); err != nil {
 		cobra.CompDebugln(err.Error(), false)
 	}
 }

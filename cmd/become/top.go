@@ -28,7 +28,7 @@ a CPU since the last look. Without a terminal, and with --json, one look follows
 			return usage("as in --every 2s", "--every %s is too often", every)
 		}
 		ctx := cmd.Context()
-		return a.with(ctx, running, func(s *session) error {
+		return a.with(ctx, running, func(ctx context.Context, s *session) error {
 			err := a.watch(ctx, s, every, times)
 			if errors.Is(context.Cause(ctx), errInterrupted) {
 				return exitError(exitInterrupted)
@@ -42,7 +42,7 @@ a CPU since the last look. Without a terminal, and with --json, one look follows
 // look is the fleet at one moment, and what changed since the one before.
 type look struct {
 	Time  time.Time       `json:"time"`
-	Rate  float64         `json:"rate"`  // tasks ended per second
+	Rate  *float64        `json:"rate"`  // tasks ended per second; nil at the first look
 	Queue uint64          `json:"queue"` // job records waiting or running
 	Nodes []roster.Status `json:"nodes"`
 
@@ -89,10 +89,10 @@ func see(ctx context.Context, s *session) (*look, error) {
 
 // compare makes rates of the counters of two looks.
 func (l *look) compare(last *look) {
-	l.rates, l.cpu = map[string]float64{}, map[string]float64{}
 	if last == nil {
 		return
 	}
+	l.rates, l.cpu, l.Rate = map[string]float64{}, map[string]float64{}, new(float64)
 	passed := l.Time.Sub(last.Time).Seconds()
 	done, used := map[string]uint64{}, map[string]float64{}
 	for _, n := range last.Nodes {
@@ -106,7 +106,7 @@ func (l *look) compare(last *look) {
 		for _, p := range n.Processes {
 			l.rates[p.Worker] = float64(p.Done-min(p.Done, done[p.Worker])) / passed
 			l.cpu[p.Worker] = max(0, p.CPU-used[p.Worker]) / passed
-			l.Rate += l.rates[p.Worker]
+			*l.Rate += l.rates[p.Worker]
 		}
 	}
 }
@@ -119,12 +119,12 @@ func (a *app) showLook(l *look) error {
 	if terminal(a.out) {
 		page.WriteString("\x1b[H\x1b[2J") // to the corner, and wipe
 	}
-	fmt.Fprintf(&page, "%s   %d nodes   %.0f tasks/s   %d job records in the queue\n\n", l.Time.Local().Format("15:04:05"), len(l.Nodes), l.Rate, l.Queue)
+	fmt.Fprintf(&page, "%s   %s   %s tasks/s   %s in the queue\n\n", l.Time.Local().Format("15:04:05"), count(uint64(len(l.Nodes)), "node"), l.rate(), count(l.Queue, "job record"))
 	t := newTable(&page, "NODE", "NAME", "WORKER", "PID", "STATE", "RUNNING", "TASKS/S", "DONE", "CPU", "RSS", "REASON")
 	for _, n := range l.Nodes {
-		t.row(short(n.Node), "(node)", "", n.PID, "", "", "", "", percent(l.cpu[n.Node]), size(n.RSS), n.Full)
+		t.row(short(n.Node), "(node)", "", n.PID, "", "", "", "", l.share(n.Node), size(n.RSS), n.Full)
 		for _, p := range n.Processes {
-			t.row("", p.Name, p.Worker, p.PID, p.State, fmt.Sprintf("%d/%d", p.Running, p.Slots), fmt.Sprintf("%.0f", l.rates[p.Worker]), p.Done, percent(l.cpu[p.Worker]), size(p.RSS), cut(p.Reason, 60))
+			t.row("", p.Name, p.Worker, p.PID, p.State, fmt.Sprintf("%d/%d", p.Running, p.Slots), l.speed(p.Worker), p.Done, l.share(p.Worker), size(p.RSS), cut(p.Reason, 60))
 		}
 	}
 	if err := t.flush(); err != nil {
@@ -134,4 +134,34 @@ func (a *app) showLook(l *look) error {
 	return err
 }
 
-func percent(share float64) string { return fmt.Sprintf("%.0f%%", 100*share) }
+// rate is the fleet's tasks per second, a dash while nobody knows.
+func (l *look) rate() string {
+	if l.Rate == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", *l.Rate)
+}
+
+// speed is a worker's tasks per second.
+func (l *look) speed(worker string) string {
+	if l.rates == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.0f", l.rates[worker])
+}
+
+// share is how much of a CPU a worker or node takes.
+func (l *look) share(id string) string {
+	if l.cpu == nil {
+		return ""
+	}
+	return fmt.Sprintf("%.0f%%", 100*l.cpu[id])
+}
+
+// count is a number of things for people.
+func count(n uint64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
