@@ -246,7 +246,10 @@ func (j *jobs) reported(msg bus.Message) {
 func (f *Fleet) CancelJob(ctx context.Context, id queue.ID) error {
 	if o, err := f.Result(ctx, id); err == nil {
 		state := "has succeeded"
-		if o.Err != nil {
+		switch {
+		case o.Err != nil && fault.KindOf(o.Err) == fault.Canceled:
+			state = "is canceled already"
+		case o.Err != nil:
 			state = "has failed"
 		}
 		return fault.Text(fault.Conflict, "cancel job", id.String(), "it "+state)

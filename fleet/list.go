@@ -114,7 +114,7 @@ func (f *Fleet) openJobs(ctx context.Context, max int, running map[string]JobInf
 	for _, stored := range records {
 		for _, j := range waiting(stored) {
 			if at, ok := running[j.ID]; ok {
-				j.State, j.Node, j.Worker, j.PID = JobRunning, at.Node, at.Worker, at.PID
+				j.run(at)
 			}
 			if !over[j.ID] && len(out) < max {
 				out = append(out, j)
@@ -122,6 +122,12 @@ func (f *Fleet) openJobs(ctx context.Context, max int, running map[string]JobInf
 		}
 	}
 	return out, nil
+}
+
+// run says where the job runs.
+func (j *JobInfo) run(at JobInfo) {
+	j.State, j.Node, j.Worker, j.PID = JobRunning, at.Node, at.Worker, at.PID
+	j.Tries++ // the record counts those before
 }
 
 // waiting describes the jobs of a record in the queue.
@@ -168,7 +174,7 @@ func (f *Fleet) Job(ctx context.Context, id queue.ID, known int) (JobInfo, error
 			if i := slices.IndexFunc(all, is); i >= 0 {
 				j := all[i]
 				if at, ok := running[j.ID]; ok {
-					j.State, j.Node, j.Worker, j.PID = JobRunning, at.Node, at.Worker, at.PID
+					j.run(at)
 				}
 				return j, nil
 			}

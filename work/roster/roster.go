@@ -151,7 +151,7 @@ type LogLine struct {
 	Bundle string    `json:"bundle"`
 	Name   string    `json:"name"`
 	Worker string    `json:"worker"`
-	PID    int       `json:"pid"`
+	PID    int       `json:"pid,omitempty"`
 	Stream string    `json:"stream"` // stdout, stderr, node
 	Text   string    `json:"text"`
 }
