@@ -347,6 +347,21 @@ func echo(t *testing.T, p program) {
 	}
 	p.ended(t, cmd.Wait(), stderr)
 	p.fails(t, `"http" is not a port`, "http")
+
+	// Ctrl-C ends it.
+	if runtime.GOOS == "windows" {
+		return
+	}
+	cmd, out, stderr = p.start(t, "0")
+	if lines = bufio.NewScanner(out); !lines.Scan() {
+		t.Fatalf("it ended: %v\n%s", cmd.Wait(), stderr)
+	}
+	cmd.Process.Signal(os.Interrupt)
+	io.Copy(io.Discard, out)
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit code %d after an interrupt, want 130\n%s", code, stderr)
+	}
 }
 
 // ask sends text to a server and returns what it answers.
