@@ -43,21 +43,24 @@ func (b *blobs) Put(ctx context.Context, name string, r io.Reader) error {
 		old, err = b.putInfo(ctx, info)
 	}
 	if err != nil {
-		b.purge(ctx, info)
+		b.purge(info)
 		return wrong("store blob", name, err)
 	}
-	if old != nil {
-		b.purge(ctx, old)
+	if old != nil { // nobody waits for it, or for the lack of the right to do it
+		b.c.begin("purge", func() { b.purge(old) })
 	}
 	return nil
 }
 
+// purgeTimeout is short: a process without the right to purge gets no answer.
+const purgeTimeout = 2 * time.Second
+
 // purge removes chunks that nothing refers to.
-func (b *blobs) purge(ctx context.Context, info *jetstream.ObjectInfo) {
+func (b *blobs) purge(info *jetstream.ObjectInfo) {
 	if info.Chunks == 0 {
 		return
 	}
-	ctx, cancel := bounded(context.WithoutCancel(ctx))
+	ctx, cancel := context.WithTimeout(context.Background(), purgeTimeout)
 	defer cancel()
 	if err := b.s.Purge(ctx, jetstream.WithPurgeSubject(b.chunks(info))); err != nil {
 		b.c.logger.Debug("chunks are left behind", "store", b.name, "err", err)
