@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -63,11 +64,19 @@ func parse(text, prefix string, size int) ([]byte, error) {
 	if !ok || len(text) > maxText {
 		return nil, fmt.Errorf("it does not begin with %s", prefix)
 	}
-	b, err := encoding.Strict().DecodeString(rest)
+	b, err := decode(rest)
 	if err != nil || len(b) != size {
 		return nil, errors.New("it is damaged")
 	}
 	return b, nil
+}
+
+// decode is strict: one text for one value. The decoder itself skips line ends.
+func decode(text string) ([]byte, error) {
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, errors.New("it has line ends")
+	}
+	return encoding.Strict().DecodeString(text)
 }
 
 // Load reads a key from a file that nobody but its owner can read.
@@ -124,6 +133,16 @@ func (k *Key) String() string { return secretPrefix + encoding.EncodeToString(k.
 
 // LogValue keeps the secret out of logs.
 func (k *Key) LogValue() slog.Value { return slog.StringValue(k.Public().String()) }
+
+// Format keeps the secret out of everything that is printed, whatever the verb;
+// String alone tells it.
+func (k Key) Format(f fmt.State, _ rune) {
+	if len(k.private) != ed25519.PrivateKeySize {
+		io.WriteString(f, "no key")
+		return
+	}
+	io.WriteString(f, "secret of "+k.Public().String())
+}
 
 // Public returns the half that may be known.
 func (k *Key) Public() Public { return Public{k.private.Public().(ed25519.PublicKey)} }
@@ -188,8 +207,8 @@ func (p Public) CheckTicket(ticket string, now time.Time) (Claims, error) {
 	if !ok || len(ticket) > maxText {
 		return denied("it is none")
 	}
-	b, err1 := encoding.Strict().DecodeString(body)
-	s, err2 := encoding.Strict().DecodeString(sig)
+	b, err1 := decode(body)
+	s, err2 := decode(sig)
 	if err1 != nil || err2 != nil || !p.Verify(ticketContext, b, s) {
 		return denied("it is not signed with this fleet's key")
 	}

@@ -96,7 +96,7 @@ func (p Public) ClientTLS() *tls.Config {
 }
 
 func (p Public) verify(s tls.ConnectionState) error {
-	for _, ca := range s.PeerCertificates[1:] {
+	for _, ca := range s.PeerCertificates[min(1, len(s.PeerCertificates)):] {
 		public, ok := ca.PublicKey.(ed25519.PublicKey)
 		if !ok || !bytes.Equal(public, p.key) {
 			continue
