@@ -29,6 +29,12 @@
 // ([Function.Submit]) is on disk before Submit returns, survives every process, and
 // its result can be read for 24 hours by any of them ([JobOf]).
 //
+// # Names
+//
+// A name stands for code that was deployed, and can become other code while it is in use:
+// [Fleet.Deploy] swaps it, [Fleet.Rollback] goes back, [Named] is a function by its name. Calls that run
+// end on the version they began on; the next one uses the new version. See examples/patch.
+//
 // # Guarantees
 //
 //   - Every call is answered exactly once in its boss. A function may run more than once: its worker can
