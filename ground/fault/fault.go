@@ -103,11 +103,19 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+	return e.Err
+}
 
 // Is reports whether target is the context error that belongs to the kind, so
 // that errors.Is(err, context.DeadlineExceeded) holds on both sides of a wire.
 func (e *Error) Is(target error) bool {
+	if e == nil {
+		return false
+	}
 	switch target {
 	case context.Canceled:
 		return e.Kind == Canceled
@@ -121,7 +129,7 @@ func (e *Error) Is(target error) bool {
 // a context error, and otherwise Internal. KindOf(nil) is Internal too: ask
 // whether there is an error first.
 func KindOf(err error) Kind {
-	if e, ok := errors.AsType[*Error](err); ok {
+	if e, ok := errors.AsType[*Error](err); ok && e != nil {
 		return e.Kind
 	}
 	switch {
@@ -137,7 +145,7 @@ func KindOf(err error) Kind {
 func Hint(err error) string {
 	for {
 		e, ok := errors.AsType[*Error](err)
-		if !ok {
+		if !ok || e == nil {
 			return ""
 		}
 		if e.Hint != "" {
@@ -151,7 +159,7 @@ func Hint(err error) string {
 func Stack(err error) string {
 	for {
 		e, ok := errors.AsType[*Error](err)
-		if !ok {
+		if !ok || e == nil {
 			return ""
 		}
 		if e.Stack != "" {

@@ -3,6 +3,7 @@ package fault
 import (
 	"encoding/binary"
 	"errors"
+	"unicode/utf8"
 )
 
 // Bounds on what travels. Longer chains and texts are cut, never refused: an
@@ -15,19 +16,19 @@ const (
 var errShort = errors.New("error record is cut short")
 
 // Marshal appends the wire form of err to dst: the number of links, then for
-// each link its kind and four length-prefixed texts. A link that is no *Error
-// travels as its text, and everything below it is already part of that text.
+// each link its kind and five length-prefixed texts. A link that is no *Error, or
+// the last one there is room for, travels as its text: everything below it is already
+// part of that text.
 func Marshal(dst []byte, err error) []byte {
 	start := len(dst)
 	dst = append(dst, 0)
 	depth := 0
-	for err != nil && depth < MaxDepth {
+	for err != nil {
 		depth++
 		e, ok := err.(*Error)
-		if !ok {
-			kind := KindOf(err)
-			dst = append(dst, byte(kind))
-			dst = appendText(dst, "", "", "", Stack(err), err.Error())
+		if !ok || e == nil || depth == MaxDepth {
+			dst = append(dst, byte(KindOf(err)))
+			dst = appendText(dst, "", "", Hint(err), Stack(err), text(err))
 			break
 		}
 		dst = append(dst, byte(e.Kind))
@@ -38,15 +39,36 @@ func Marshal(dst []byte, err error) []byte {
 	return dst
 }
 
+// text is what the error says; one that panics saying it must not take its
+// process along.
+func text(err error) (s string) {
+	defer func() {
+		if recover() != nil {
+			s = "an error that cannot say what it is"
+		}
+	}()
+	return err.Error()
+}
+
 func appendText(dst []byte, texts ...string) []byte {
 	for _, s := range texts {
-		if len(s) > MaxText {
-			s = s[:MaxText]
-		}
+		s = cut(s)
 		dst = binary.AppendUvarint(dst, uint64(len(s)))
 		dst = append(dst, s...)
 	}
 	return dst
+}
+
+// cut shortens a text to MaxText, at a border of two characters.
+func cut(s string) string {
+	if len(s) <= MaxText {
+		return s
+	}
+	n := MaxText
+	for n > MaxText-utf8.UTFMax && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n]
 }
 
 // Unmarshal reads an error written by Marshal and returns the bytes after it.

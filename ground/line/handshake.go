@@ -26,7 +26,7 @@ const (
 // checks the server's own proof, and returns the line. fault.Denied when
 // either proof fails. nc is closed on error.
 func Client(ctx context.Context, nc net.Conn, token []byte, opts *Options) (*Conn, error) {
-	err := guarded(ctx, nc, func() error {
+	err := guarded(ctx, nc, token, func() error {
 		var hello [len(magic) + nonceSize]byte
 		copy(hello[:], magic)
 		rand.Read(hello[len(magic):])
@@ -62,7 +62,7 @@ func Client(ctx context.Context, nc net.Conn, token []byte, opts *Options) (*Con
 // Server asks the client at the other end of nc to prove that it knows token,
 // and returns the line. fault.Denied when it cannot. nc is closed on error.
 func Server(ctx context.Context, nc net.Conn, token []byte, opts *Options) (*Conn, error) {
-	err := guarded(ctx, nc, func() error {
+	err := guarded(ctx, nc, token, func() error {
 		var hello [len(magic) + nonceSize]byte
 		if _, err := io.ReadFull(nc, hello[:]); err != nil {
 			return err
@@ -102,8 +102,12 @@ func proof(token []byte, role string, clientNonce, serverNonce []byte) []byte {
 }
 
 // guarded runs f under the handshake's deadline and ctx, and closes nc when
-// it fails.
-func guarded(ctx context.Context, nc net.Conn, f func() error) error {
+// it fails. Without a token everybody would be let in, so nobody is.
+func guarded(ctx context.Context, nc net.Conn, token []byte, f func() error) error {
+	if len(token) == 0 {
+		nc.Close()
+		return fault.Text(fault.Denied, "open line", "", "there is no token")
+	}
 	deadline := time.Now().Add(HandshakeTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
@@ -121,6 +125,9 @@ func guarded(ctx context.Context, nc net.Conn, f func() error) error {
 		}
 		if ctx.Err() != nil {
 			return fault.New(fault.KindOf(ctx.Err()), "open line", "", ctx.Err())
+		}
+		if d, ok := ctx.Deadline(); ok && !d.After(time.Now()) { // the connection's clock was a moment faster
+			return fault.New(fault.Deadline, "open line", "", context.DeadlineExceeded)
 		}
 		return fault.New(fault.Lost, "open line", "", err)
 	}
