@@ -97,9 +97,12 @@ type workerLine struct {
 	credit int
 	packs  map[uint64]*pack
 	nextID uint64
-	demand int       // what the worker was last told
+	demand int       // what the worker is to be told
 	rested time.Time // until then it gets no packs: it returned one untouched
 	ends   []ending  // outcomes' own, for the goroutine that reads the line
+
+	telling sync.Mutex // held while demand is sent; taken before the pool's mutex
+	told    int        // what the worker was last told; guarded by telling
 }
 
 func (l *workerLine) free() int { return l.credit - len(l.packs) }
@@ -242,8 +245,8 @@ func (p *pool) wantNow() {
 // frame is something to send once the lock is free.
 type frame struct {
 	l    *workerLine
-	data *[]byte
-	pack *pack // the one it carries, or nil
+	data *[]byte // nil: the line's demand, whatever it is when it is sent
+	pack *pack   // the one it carries, or nil
 }
 
 var frameBuffers = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
@@ -257,6 +260,10 @@ func newFrame(l *workerLine) frame {
 // send writes the frames. A line that fails is noticed by its reader.
 func (p *pool) send(frames []frame) {
 	for _, f := range frames {
+		if f.data == nil {
+			p.sendDemand(f.l)
+			continue
+		}
 		f.l.conn.Send(*f.data)
 		if cap(*f.data) <= 256<<10 {
 			frameBuffers.Put(f.data)
@@ -268,6 +275,21 @@ func (p *pool) send(frames []frame) {
 		if f.pack.cut.Load() {
 			p.sendCancels(f.l, f.pack)
 		}
+	}
+}
+
+// sendDemand tells a worker the newest demand: two that are sent without the
+// lock could overtake each other, and the worker would believe the older one.
+func (p *pool) sendDemand(l *workerLine) {
+	l.telling.Lock()
+	defer l.telling.Unlock()
+	p.mu.Lock()
+	demand := l.demand
+	p.mu.Unlock()
+	if (demand > 0) != (l.told > 0) {
+		l.told = demand
+		var buf [16]byte
+		l.conn.Send(task.AppendDemand(buf[:0], demand))
 	}
 }
 
@@ -316,9 +338,7 @@ func (p *pool) dispatchLocked(frames []frame) []frame {
 		}
 		if demand > 0 != (l.demand > 0) {
 			l.demand = demand
-			f := newFrame(l)
-			*f.data = task.AppendDemand(*f.data, demand)
-			frames = append(frames, f)
+			frames = append(frames, frame{l: l}) // see sendDemand
 		}
 	}
 	return frames
