@@ -42,7 +42,7 @@ func mustEncoder() cbor.UserBufferEncMode {
 
 func mustDecoder() cbor.DecMode {
 	m, err := cbor.DecOptions{
-		MaxNestedLevels:  256,
+		MaxNestedLevels:  maxDepth,
 		MaxArrayElements: math.MaxInt32,
 		MaxMapPairs:      math.MaxInt32,
 		DefaultMapType:   reflect.TypeFor[map[string]any](),
@@ -99,6 +99,11 @@ func JSON[T any]() Codec[T] {
 }
 
 func appendCBOR[T any](dst []byte, v T) ([]byte, error) {
+	if r := reflect.ValueOf(v); r.IsValid() && canNest(r.Type()) {
+		if err := shallow(r, maxDepth, maxHops); err != nil {
+			return dst, err
+		}
+	}
 	buf := buffers.Get().(*bytes.Buffer)
 	buf.Reset()
 	err := encoder.MarshalToBuffer(v, buf)
