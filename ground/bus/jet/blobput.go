@@ -35,16 +35,50 @@ func (b *blobs) Put(ctx context.Context, name string, r io.Reader) error {
 	if err := ctx.Err(); err != nil {
 		return wrong("store blob", name, err)
 	}
+	again, _ := r.(io.Seeker)
+	patience := callTimeout
+	if again != nil {
+		patience = firstAckTimeout
+	}
+	for {
+		err := b.putOnce(ctx, name, r, patience)
+		if err == nil {
+			return nil
+		}
+		if again == nil || patience >= callTimeout || !unanswered(err) || ctx.Err() != nil {
+			return wrong("store blob", name, err)
+		}
+		if _, err := again.Seek(0, io.SeekStart); err != nil {
+			return wrong("store blob", name, err)
+		}
+		patience *= 3
+	}
+}
+
+// firstAckTimeout is how long a chunk waits for its acknowledgement when the
+// content can be sent again. A cluster that changes its leader acknowledges nothing that was
+// on its way.
+const firstAckTimeout = 3 * time.Second
+
+// unanswered reports whether nobody said yes or no.
+func unanswered(err error) bool {
+	if _, ok := errors.AsType[*sourceError](err); ok {
+		return false
+	}
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse)
+}
+
+func (b *blobs) putOnce(ctx context.Context, name string, r io.Reader, patience time.Duration) error {
 	info := &jetstream.ObjectInfo{Bucket: b.name, NUID: nuid.Next()}
 	info.Name, info.Opts = name, &jetstream.ObjectMetaOptions{ChunkSize: chunkSize}
-	err := b.putChunks(ctx, info, r)
+	err := b.putChunks(ctx, info, r, patience)
 	var old *jetstream.ObjectInfo
 	if err == nil {
 		old, err = b.putInfo(ctx, info)
 	}
 	if err != nil {
 		b.purge(info)
-		return wrong("store blob", name, err)
+		return err
 	}
 	if old != nil { // nobody waits for it, or for the lack of the right to do it
 		b.c.begin("purge", func() { b.purge(old) })
@@ -67,17 +101,22 @@ func (b *blobs) purge(info *jetstream.ObjectInfo) {
 	}
 }
 
+// description is the subject of what tells about a blob.
+func (b *blobs) description(name string) string {
+	return "$O." + b.name + ".M." + base64.URLEncoding.EncodeToString([]byte(name))
+}
+
 func (b *blobs) chunks(info *jetstream.ObjectInfo) string { return "$O." + b.name + ".C." + info.NUID }
 
 // putChunks publishes the content, and returns when all of it was taken.
-func (b *blobs) putChunks(ctx context.Context, info *jetstream.ObjectInfo, r io.Reader) error {
+func (b *blobs) putChunks(ctx context.Context, info *jetstream.ObjectInfo, r io.Reader, patience time.Duration) error {
 	sum := sha256.New()
 	var waiting []jetstream.PubAckFuture
 	defer func() { // after an error: what is on its way must not arrive after the purge
 		ctx, cancel := bounded(context.WithoutCancel(ctx))
 		defer cancel()
 		for _, f := range waiting {
-			acknowledged(ctx, f)
+			acknowledged(ctx, f, patience)
 		}
 	}()
 	for {
@@ -100,7 +139,7 @@ func (b *blobs) putChunks(ctx context.Context, info *jetstream.ObjectInfo, r io.
 			info.Size += uint64(n)
 		}
 		for len(waiting) > chunksAhead || err != nil && len(waiting) > 0 {
-			refused := acknowledged(ctx, waiting[0])
+			refused := acknowledged(ctx, waiting[0], patience)
 			waiting = waiting[1:]
 			if refused != nil {
 				return refused
@@ -119,8 +158,8 @@ type sourceError struct{ err error }
 func (e *sourceError) Error() string { return e.err.Error() }
 func (e *sourceError) Unwrap() error { return e.err }
 
-func acknowledged(ctx context.Context, f jetstream.PubAckFuture) error {
-	late := time.NewTimer(callTimeout)
+func acknowledged(ctx context.Context, f jetstream.PubAckFuture, patience time.Duration) error {
+	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
 	case <-f.Ok():
@@ -143,7 +182,7 @@ func (b *blobs) putInfo(ctx context.Context, info *jetstream.ObjectInfo) (old *j
 	if err != nil {
 		return nil, err
 	}
-	subject := "$O." + b.name + ".M." + base64.URLEncoding.EncodeToString([]byte(info.Name))
+	subject := b.description(info.Name)
 	for {
 		expected := uint64(0)
 		old = nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
@@ -40,6 +41,9 @@ func (st *stream) put(ctx context.Context, subject string, data []byte, id strin
 	}
 	if err := sized("store record", subject, data); err != nil {
 		return 0, err
+	}
+	if id == "" && st.s.CachedInfo().Config.Replicas > 1 {
+		id = nuid.Next() // so that it can be sent again when the leader changes
 	}
 	var opts []jetstream.PublishOpt
 	if id != "" {
