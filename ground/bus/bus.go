@@ -89,7 +89,8 @@ type Queue interface {
 	// handed out again at once. A lease that has ended already is no error; should
 	// another taker have the entry by then, it may be handed out once more.
 	GiveBack(token string) error
-	// Remove deletes an entry that nobody acknowledged yet. fault.NotFound if gone.
+	// Remove deletes an entry that nobody acknowledged yet; who has it on lease may
+	// still finish it. fault.NotFound if gone.
 	Remove(ctx context.Context, seq uint64) error
 }
 

@@ -2,6 +2,7 @@ package bustest
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"reflect"
@@ -20,6 +21,16 @@ type Connect func(t *testing.T) bus.Bus
 
 // patience is how long the suite waits for what must come.
 const patience = 60 * time.Second
+
+// Main runs the tests, more of them at a time than there are processors: they
+// wait for leases and servers more than they compute.
+func Main(m *testing.M) int {
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) {
+		f.Value.Set("12")
+	}
+	return m.Run()
+}
 
 // Exercise runs the whole suite. Stores are named so that runs on one bus do
 // not meet.

@@ -156,7 +156,7 @@ func AWatchEndsWithItsContext(h *bench) {
 		must(kv.Put(h.ctx, "k", fmt.Append(nil, i)))(h)
 		next(h, lives)
 	}
-	if len(ended) > 50 {
+	if len(ended) > 1 { // one may have been under way
 		h.Errorf("%d changes were told after the end", len(ended))
 	}
 }

@@ -29,7 +29,7 @@ func (c *Conn) Blobs(ctx context.Context, spec bus.Spec) (bus.Blobs, error) {
 		if b.store, err = c.openBlobs(ctx, spec); err == nil {
 			b.s, err = c.js.Stream(ctx, "OBJ_"+spec.Name)
 		}
-		return err
+		return notYet(err)
 	})
 	if err != nil {
 		return nil, wrong("open store", spec.Name, err)
@@ -45,9 +45,6 @@ func (c *Conn) openBlobs(ctx context.Context, spec bus.Spec) (jetstream.ObjectSt
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) {
 			store, err = c.js.ObjectStore(ctx, spec.Name)
-			if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
-				err = errNotYet
-			}
 		}
 	}
 	return store, err

@@ -45,7 +45,7 @@ func (c *Conn) KV(ctx context.Context, spec bus.Spec) (bus.KV, error) {
 	var bucket jetstream.KeyValue
 	err = patiently(ctx, func(ctx context.Context) (err error) {
 		bucket, err = c.js.KeyValue(ctx, spec.Name)
-		return err
+		return notYet(err)
 	})
 	if err != nil {
 		return nil, wrong("open store", spec.Name, err)

@@ -4,15 +4,14 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +19,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/bus/bustest"
 	"github.com/universal-server/become/ground/bus/jet"
 )
 
@@ -34,12 +34,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	// Tests wait for servers and leases more than they compute.
-	flag.Parse()
-	if f := flag.Lookup("test.parallel"); f.Value.String() == fmt.Sprint(runtime.GOMAXPROCS(0)) {
-		f.Value.Set("12")
-	}
-	os.Exit(m.Run())
+	os.Exit(bustest.Main(m))
 }
 
 // process is a nats-server in a process of its own.
@@ -74,6 +69,7 @@ func serve(text string) error {
 	if err != nil {
 		return err
 	}
+	s.SetLoggerV2(fatal{}, false, false, false)
 	s.Start()
 	if !s.ReadyForConnections(30 * time.Second) {
 		return fmt.Errorf("server %s is not ready", p.Name)
@@ -84,8 +80,31 @@ func serve(text string) error {
 	return nil
 }
 
+// fatal ends a server process that cannot start, as when its port is taken.
+type fatal struct{}
+
+func (fatal) Noticef(string, ...any) {}
+func (fatal) Warnf(string, ...any)   {}
+func (fatal) Errorf(string, ...any)  {}
+func (fatal) Debugf(string, ...any)  {}
+func (fatal) Tracef(string, ...any)  {}
+func (fatal) Fatalf(format string, v ...any) {
+	fmt.Fprintf(os.Stderr, format+"\n", v...)
+	os.Exit(1)
+}
+
 // start runs the server and returns when clients can connect.
 func (p *process) start(t *testing.T) {
+	t.Helper()
+	for range 5 { // its port may be another's for a moment
+		if p.try(t) {
+			return
+		}
+	}
+	t.Fatalf("server %s does not start", p.Name)
+}
+
+func (p *process) try(t *testing.T) bool {
 	t.Helper()
 	config, err := json.Marshal(p)
 	if err != nil {
@@ -107,9 +126,12 @@ func (p *process) start(t *testing.T) {
 	}
 	p.stdin = stdin
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
-		t.Fatalf("server %s said %q: %v", p.Name, line, err)
+		p.kill()
+		t.Logf("server %s said %q: %v", p.Name, line, err)
+		return false
 	}
 	t.Cleanup(p.kill)
+	return true
 }
 
 // kill ends the server as kill -9 does.
@@ -121,17 +143,20 @@ func (p *process) kill() {
 
 func (p *process) url() string { return fmt.Sprintf("nats://127.0.0.1:%d", p.Port) }
 
-// freePorts returns ports nobody listens at just now.
+// freePorts returns ports nobody listens at just now, outside the range that
+// connections take theirs from.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+	for tries := 0; len(ports) < n; tries++ {
+		port := 12_000 + rand.IntN(18_000)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			defer l.Close()
+			ports = append(ports, port)
+		} else if tries > 1000 {
 			t.Fatal(err)
 		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports
 }

@@ -64,16 +64,20 @@ func (c *Conn) openOnce(ctx context.Context, config jetstream.StreamConfig) (jet
 		config.Storage = jetstream.FileStorage
 		s, err = c.js.CreateStream(ctx, config)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was faster
-			if s, err = c.js.Stream(ctx, config.Name); errors.Is(err, jetstream.ErrStreamNotFound) {
-				err = errNotYet
-			}
+			s, err = c.js.Stream(ctx, config.Name)
 		}
 	}
-	return s, err
+	return s, notYet(err)
 }
 
-// errNotYet is a store that another process is making: look again.
-var errNotYet = fmt.Errorf("%w: the store is being made", nats.ErrDisconnected)
+// notYet makes the absence of a store that was made a moment ago, and that not
+// every server of a cluster knows of, an error to be patient with.
+func notYet(err error) error {
+	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
+		return fmt.Errorf("%w: the store is being made", nats.ErrDisconnected)
+	}
+	return err
+}
 
 func (c *Conn) openRecords(ctx context.Context, spec bus.Spec, config jetstream.StreamConfig) (*stream, error) {
 	if !bus.ValidName(spec.Name) {

@@ -187,7 +187,7 @@ func (k *kvConn) Watch(ctx context.Context, prefix string, f func(bus.Entry)) er
 			}
 			k.finish(w)
 		},
-		func() { w.run(f) })
+		func() { w.run(ctx, f) })
 	if err != nil {
 		k.finish(w)
 	}
@@ -219,13 +219,13 @@ func (k *kv) finish(w *watch) {
 	w.mu.Unlock()
 }
 
-func (w *watch) run(f func(bus.Entry)) {
+func (w *watch) run(ctx context.Context, f func(bus.Entry)) {
 	for {
 		w.mu.Lock()
 		for len(w.queue) == 0 && !w.ended {
 			w.more.Wait()
 		}
-		if w.ended {
+		if w.ended || ctx.Err() != nil {
 			w.mu.Unlock()
 			return
 		}

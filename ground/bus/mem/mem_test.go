@@ -1,12 +1,15 @@
 package mem_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/bus/bustest"
 	"github.com/universal-server/become/ground/bus/mem"
 )
+
+func TestMain(m *testing.M) { os.Exit(bustest.Main(m)) }
 
 func TestMem_IsABus(t *testing.T) {
 	server := mem.New()
