@@ -1,0 +1,63 @@
+package wire
+
+import "encoding/json"
+
+// Env tells a process that a keeper started it: its value is the number of
+// the line's descriptor.
+const Env = "BECOME_SERVE"
+
+// ToProcess is one message from the keeper. Exactly one field is set.
+type ToProcess struct {
+	Start *Start `json:"start,omitempty"`
+	Drain *Drain `json:"drain,omitempty"`
+}
+
+// Start tells the process what to become.
+type Start struct {
+	// Service names one of the services that the program offers; empty if it has one only.
+	Service string `json:"service,omitempty"`
+	// Generation counts the versions under the keeper's name, from 1; Process is the process's number
+	// in it, from 1.
+	Generation uint64 `json:"generation"`
+	Process    int    `json:"process"`
+	// Settings is the service's settings as JSON; empty: its defaults.
+	Settings json.RawMessage `json:"settings,omitempty"`
+	// Sockets describes the inherited descriptors after the line's, in their order.
+	Sockets []Socket `json:"sockets"`
+}
+
+// Socket is an open socket that all processes of a service share.
+type Socket struct {
+	// Name tells a service's sockets apart: "http", "admin"; the first is usually "".
+	Name string `json:"name,omitempty"`
+	// Network is tcp, udp or unix; Addr the address really bound.
+	Network string `json:"network"`
+	Addr    string `json:"addr"`
+}
+
+// Drain tells the process to accept no more, end what is open, and leave.
+type Drain struct {
+	// WithinMS is the deadline, after which the keeper kills it. Unit: milliseconds.
+	WithinMS int64 `json:"within_ms"`
+}
+
+// FromProcess is one message from the process. Exactly one field is set.
+type FromProcess struct {
+	Ready  *Ready  `json:"ready,omitempty"`
+	Stats  *Stats  `json:"stats,omitempty"`
+	Failed *Failed `json:"failed,omitempty"`
+}
+
+// Ready says that the process accepts, its own probe passed.
+type Ready struct{}
+
+// Stats is what the process does, sent when it has changed.
+type Stats struct {
+	Open     int    `json:"open"`     // connections
+	Accepted uint64 `json:"accepted"` // since the start
+}
+
+// Failed says why the process cannot serve. It leaves then.
+type Failed struct {
+	Reason string `json:"reason"`
+}
