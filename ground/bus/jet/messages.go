@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -83,11 +84,23 @@ func (c *Conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscr
 	s.sub.SetPendingLimits(pendingMessages, pendingBytes)
 	// Subscriptions and what is published afterwards travel on one connection in
 	// order; another connection must find it standing as well.
-	if err := c.nc.FlushTimeout(callTimeout); err != nil {
+	if err := c.flush(callTimeout); err != nil {
 		s.Unsubscribe()
 		return nil, wrong("subscribe to", subject, err)
 	}
 	return s, nil
+}
+
+// flush returns when the server has seen what was sent. Why a loop? A connection that is lost
+// meanwhile is reported like one that was closed, but it comes back.
+func (c *Conn) flush(within time.Duration) error {
+	late := time.Now().Add(within)
+	for {
+		err := c.nc.FlushTimeout(time.Until(late))
+		if !errors.Is(err, nats.ErrConnectionClosed) || c.nc.IsClosed() || !time.Now().Before(late) {
+			return err
+		}
+	}
 }
 
 // Unsubscribe ends the subscription.
