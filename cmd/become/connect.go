@@ -117,6 +117,9 @@ func (a *app) join(ctx context.Context, url, dir string) (*session, error) {
 	s := &session{url: url, keyRef: a.keyFor(dir)}
 	var err error
 	if s.Fleet, err = a.dial(ctx, url, s.keyRef, dir); err != nil {
+		if _, e := os.Stat(s.keyRef); fault.KindOf(err) == fault.NotFound && s.keyRef == filepath.Join(dir, "key") && errors.Is(e, os.ErrNotExist) {
+			return nil, fault.Text(fault.NotFound, "read key", s.keyRef, "the node was given another one").WithHint("give the same one with --key FILE, or in BECOME_KEY")
+		}
 		return nil, err
 	}
 	return s, nil
@@ -168,26 +171,40 @@ func (s *session) known() int {
 	return 0
 }
 
+// leaveWithin is how long leaving a fleet may take when nobody wants to wait. Why
+// not wait? A fleet that is away answers nothing.
+const leaveWithin = 300 * time.Millisecond
+
 // close leaves the fleet. A node of ours drains until ctx ends; if that has
 // ended, nothing is waited for.
 func (s *session) close(ctx context.Context) {
-	s.Fleet.Close()
-	if s.node != nil {
-		stopped := make(chan struct{})
-		if ctx.Err() == nil {
-			go func() {
-				defer close(stopped)
-				s.node.Stop()
-			}()
-		}
-		select {
-		case <-stopped:
-		case <-ctx.Done():
-			s.node.Kill()
-		}
+	before(ctx, func() { s.Fleet.Close() })
+	if s.node != nil && !before(ctx, func() { s.node.Stop() }) {
+		s.node.Kill()
 	}
 	if s.temp != "" {
 		os.RemoveAll(s.temp)
+	}
+}
+
+// before runs f and waits for its end, but when ctx ends not much longer. It reports
+// whether f has ended.
+func before(ctx context.Context, f func()) bool {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f()
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended:
+		return true
+	case <-time.After(leaveWithin):
+		return false
 	}
 }
 
@@ -197,10 +214,14 @@ func (a *app) with(ctx context.Context, n need, f func(context.Context, *session
 	if err != nil {
 		return a.why(ctx, err)
 	}
-	defer s.close(ctx)
 	held, stop := a.hold(ctx, s)
 	defer stop()
-	return a.why(held, f(held, s))
+	err = a.why(held, f(held, s))
+	if fault.KindOf(err) == fault.Lost && s.found != "" && !s.stays() {
+		err = gone(err)
+	}
+	s.close(held)
+	return err
 }
 
 // why replaces the error of something that --timeout cut short by one that

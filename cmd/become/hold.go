@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -15,6 +16,17 @@ const (
 	lookEvery   = time.Second
 	probeWithin = 2 * time.Second
 )
+
+// errGone is the cause of a context whose fleet is gone.
+var errGone = fault.Text(fault.Lost, "", "", "the node has ended").WithHint("start it again with: become up; it goes on with its jobs")
+
+// gone replaces the error of something that failed because the node is gone.
+func gone(err error) error {
+	if e, ok := errors.AsType[*fault.Error](err); ok && !errors.Is(err, errGone) {
+		return fault.New(fault.Lost, e.Op, e.ID, errGone)
+	}
+	return err
+}
 
 // hold watches the fleet for as long as f of with runs. The returned context ends when
 // the fleet cannot come back: its node, found in a home, is gone, and the next one listens elsewhere.
@@ -43,7 +55,7 @@ func (a *app) hold(ctx context.Context, s *session) (context.Context, func()) {
 			case held.Err() != nil:
 				return
 			case err != nil && s.found != "":
-				cancel(fault.Text(fault.Lost, "", "", "the node has ended").WithHint("start it again with: become up; it goes on with its jobs"))
+				cancel(errGone)
 				return
 			case err != nil && !away:
 				fmt.Fprintf(a.err, "become: the fleet at %s does not answer; waiting for it\n", s.url)

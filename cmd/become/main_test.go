@@ -4,11 +4,15 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,18 +29,26 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"become": main})
 }
 
-// Scripts use four commands more, for processes that run meanwhile:
+// Scripts have a few commands more. For processes that run meanwhile:
 //
-//	bg NAME COMMAND...   start COMMAND
-//	until NAME REGEXP    wait until it has printed something that matches
-//	sig NAME INT|KILL    send a signal
-//	ended NAME CODE      wait for its end; -1 is killed
+//	bg NAME COMMAND...          start COMMAND
+//	until NAME REGEXP           wait until it has printed something that matches
+//	sig NAME INT|TERM|KILL      send a signal
+//	ended NAME CODE [WITHIN]    wait for its end; -1 is killed
+//
+// And for what is run and printed:
+//
+//	code CODE COMMAND...        run COMMAND; CODE is its exit code
+//	eventually REGEXP COMMAND...  run it again and again until it prints that
+//	save VARIABLE               what was printed last
+//	json FILE PATH [REGEXP]     FILE is one JSON document that has PATH, as in 0.name or len
+//	jsonl FILE PATH [REGEXP]    every line of FILE is
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	goenv := map[string]string{"ROOT": root}
+	goenv := map[string]string{"ROOT": root, "EXAMPLES": filepath.Join(root, "examples")}
 	out, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE", "GOPATH").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +73,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"bg": startJob, "until": awaitOutput, "sig": signalJob, "ended": awaitEnd,
+			"code": exitsWith, "eventually": eventually, "save": save, "json": isJSON, "jsonl": areJSON,
 		},
 	})
 }
@@ -105,9 +118,13 @@ func startJob(ts *testscript.TestScript, neg bool, args []string) {
 	j := &job{cmd: exec.Command(path, args[2:]...), ended: make(chan struct{}), news: make(chan struct{})}
 	j.cmd.Args[0] = args[1]
 	j.cmd.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"PATH", "HOME", "WORK", "BECOME_HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GORACE", "TMPDIR"} {
-		j.cmd.Env = append(j.cmd.Env, name+"="+ts.Getenv(name))
+	for _, name := range []string{"PATH", "HOME", "WORK", "BECOME_HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GORACE", "TMPDIR", "BECOME_URL", "BECOME_KEY"} {
+		if v := ts.Getenv(name); v != "" {
+			j.cmd.Env = append(j.cmd.Env, name+"="+v)
+		}
 	}
+	// Without a terminal nobody but the script sends signals.
+	j.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	j.cmd.Stdout, j.cmd.Stderr = j, j
 	ts.Check(j.cmd.Start())
 	go func() { // ends with the process, which ends with the script
@@ -118,6 +135,9 @@ func startJob(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() {
 		j.cmd.Process.Kill()
 		<-j.ended
+		if said, _ := j.said(); said != "" {
+			ts.Logf("[%s]\n%s", args[0], said)
+		}
 	})
 }
 
@@ -175,15 +195,125 @@ func signalJob(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func awaitEnd(ts *testscript.TestScript, neg bool, args []string) {
-	j := find(ts, args[0])
+	j, within := find(ts, args[0]), patience
+	if len(args) > 2 {
+		var err error
+		within, err = time.ParseDuration(args[2])
+		ts.Check(err)
+	}
 	select {
 	case <-j.ended:
-	case <-time.After(patience):
+	case <-time.After(within):
+		j.cmd.Process.Signal(syscall.SIGQUIT) // where does it hang?
+		<-j.ended
 		said, _ := j.said()
 		ts.Fatalf("%s goes on; it said:\n%s", args[0], said)
 	}
 	if code := fmt.Sprint(j.cmd.ProcessState.ExitCode()); code != args[1] {
 		said, _ := j.said()
 		ts.Fatalf("%s ended with %s, want %s; it said:\n%s", args[0], code, args[1], said)
+	}
+}
+
+func exitsWith(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code CODE COMMAND...")
+	}
+	got := "0"
+	err := ts.Exec(args[1], args[2:]...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = fmt.Sprint(exit.ExitCode())
+	} else {
+		ts.Check(err)
+	}
+	if got != args[0] {
+		ts.Fatalf("got exit code %s, want %s", got, args[0])
+	}
+}
+
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: eventually REGEXP COMMAND...")
+	}
+	want := regexp.MustCompile("(?m)" + args[0])
+	for late := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		err := ts.Exec(args[1], args[2:]...)
+		if want.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(late) {
+			ts.Fatalf("it never printed %s: %v", args[0], err)
+		}
+	}
+}
+
+func save(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: save VARIABLE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+func isJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: json FILE PATH [REGEXP]")
+	}
+	inJSON(ts, ts.ReadFile(args[0]), args[1:])
+}
+
+func areJSON(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: jsonl FILE PATH [REGEXP]")
+	}
+	for line := range strings.SplitSeq(strings.TrimSuffix(ts.ReadFile(args[0]), "\n"), "\n") {
+		inJSON(ts, line, args[1:])
+	}
+}
+
+// inJSON fails unless text is a JSON document that has a path, with a value that matches.
+func inJSON(ts *testscript.TestScript, text string, args []string) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		ts.Fatalf("no JSON: %v: %q", err, text)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		ts.Fatalf("more than one JSON document: %q", text)
+	}
+	for step := range strings.SplitSeq(args[0], ".") {
+		switch at := v.(type) {
+		case map[string]any:
+			next, ok := at[step]
+			if !ok {
+				ts.Fatalf("no %s of %s in %s", step, args[0], text)
+			}
+			v = next
+		case []any:
+			if step == "len" {
+				v = len(at)
+				break
+			}
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(at) {
+				ts.Fatalf("no %s of %s in %s", step, args[0], text)
+			}
+			v = at[i]
+		default:
+			if step != "" {
+				ts.Fatalf("no %s of %s in %s", step, args[0], text)
+			}
+		}
+	}
+	var got bytes.Buffer
+	e := json.NewEncoder(&got)
+	e.SetEscapeHTML(false)
+	ts.Check(e.Encode(v))
+	value := strings.TrimSpace(got.String())
+	if s, ok := v.(string); ok {
+		value = s
+	}
+	if len(args) > 1 && !regexp.MustCompile("^(?:"+args[1]+")$").MatchString(value) {
+		ts.Fatalf("%s is %s, want %s", args[0], value, args[1])
 	}
 }
