@@ -54,8 +54,9 @@ type Conn struct {
 	replicas int
 	logger   *slog.Logger
 
-	end chan struct{} // closed by Close
-	wg  sync.WaitGroup
+	life context.Context // ends with Close
+	die  context.CancelFunc
+	wg   sync.WaitGroup
 
 	mu     sync.Mutex
 	closed bool          // nothing is added to wg any more
@@ -70,10 +71,11 @@ func Connect(ctx context.Context, url string, opts *Options) (bus.Bus, error) {
 	if opts == nil {
 		opts = &Options{}
 	}
-	c := &Conn{replicas: max(1, opts.Replicas), logger: opts.Logger, end: make(chan struct{}), again: make(chan struct{})}
+	c := &Conn{replicas: max(1, opts.Replicas), logger: opts.Logger, again: make(chan struct{})}
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
 	}
+	c.life, c.die = context.WithCancel(context.Background())
 	settings, err := c.settings(ctx, url, opts)
 	if err != nil {
 		return nil, err
@@ -144,12 +146,9 @@ const flushTimeout = 5 * time.Second
 // Close ends the subscriptions and the connection.
 func (c *Conn) Close() error {
 	c.mu.Lock()
-	first := !c.closed
 	c.closed = true
 	c.mu.Unlock()
-	if first {
-		close(c.end)
-	}
+	c.die()
 	c.wg.Wait()
 	if c.nc.IsConnected() {
 		c.nc.FlushTimeout(flushTimeout)
@@ -158,7 +157,7 @@ func (c *Conn) Close() error {
 	return nil
 }
 
-// begin runs f on a goroutine that Close waits for. f returns when c.end is closed.
+// begin runs f on a goroutine that Close waits for. f returns when c.life has ended.
 func (c *Conn) begin(op string, f func()) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -98,7 +98,7 @@ func (c *consumer) Pull(ctx context.Context, most int, wait time.Duration) ([]bu
 	deadline := time.Now().Add(wait)
 	for {
 		select {
-		case <-c.q.c.end:
+		case <-c.q.c.life.Done():
 			return nil, fault.New(fault.Lost, "pull from", c.q.name, nats.ErrConnectionClosed)
 		default:
 		}
@@ -117,7 +117,7 @@ func (c *consumer) Pull(ctx context.Context, most int, wait time.Duration) ([]bu
 			next.Stop()
 			return nil, nil
 		case <-ctx.Done():
-		case <-c.q.c.end:
+		case <-c.q.c.life.Done():
 		}
 		next.Stop()
 	}
@@ -168,7 +168,7 @@ func (c *consumer) keepLeases() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-c.q.c.end:
+		case <-c.q.c.life.Done():
 			c.sub.Unsubscribe()
 			c.giveBack()
 			return

@@ -66,7 +66,7 @@ func (k *kv) subject(key string) string { return "$KV." + k.name + "." + key }
 func (k *kv) last(ctx context.Context, key string) (m *jetstream.RawStreamMsg, err error) {
 	err = patiently(ctx, func(ctx context.Context) error {
 		m, err = k.s.GetLastMsgForSubject(ctx, k.subject(key))
-		return err
+		return notYet(err)
 	})
 	return m, err
 }

@@ -35,7 +35,11 @@ func (l log) Read(ctx context.Context, filter string, from uint64, most int) ([]
 func (l log) Tail(ctx context.Context, filter string, most int) ([]bus.Record, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	info, err := l.s.Info(ctx)
+	var info *jetstream.StreamInfo
+	err := patiently(ctx, func(ctx context.Context) (err error) {
+		info, err = l.s.Info(ctx)
+		return notYet(err)
+	})
 	if err != nil {
 		return nil, wrong("read", filter, err)
 	}

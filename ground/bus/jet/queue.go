@@ -40,7 +40,7 @@ func (q queue) Counts(ctx context.Context, filter string) (map[string]uint64, er
 	var info *jetstream.StreamInfo
 	err := patiently(ctx, func(ctx context.Context) (err error) {
 		info, err = q.s.Info(ctx, jetstream.WithSubjectFilter(filter))
-		return err
+		return notYet(err)
 	})
 	if err != nil {
 		return nil, wrong("count", filter, err)
@@ -81,7 +81,11 @@ func (q queue) Consumer(ctx context.Context, filter string, lease time.Duration)
 	ctx, cancel := bounded(ctx)
 	defer cancel()
 	name := ConsumerName(filter)
-	made, err := q.s.Consumer(ctx, name)
+	var made jetstream.Consumer
+	err := patiently(ctx, func(ctx context.Context) (err error) {
+		made, err = q.s.Consumer(ctx, name)
+		return notYet(err)
+	})
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		made, err = q.s.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 			Durable: name, FilterSubject: filter, AckPolicy: jetstream.AckExplicitPolicy, AckWait: lease,

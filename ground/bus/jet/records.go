@@ -115,7 +115,7 @@ func (st *stream) ahead(ctx context.Context, filter string, from uint64, n int) 
 		wg.Go(func() {
 			errs[i] = patiently(ctx, func(ctx context.Context) (err error) {
 				answers[i], err = st.s.GetMsg(ctx, from+uint64(i), jetstream.WithGetMsgSubject(filter))
-				return err
+				return notYet(err)
 			})
 		})
 	}

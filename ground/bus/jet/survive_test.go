@@ -295,6 +295,44 @@ func TestJet_APullOutlivesTheServer(t *testing.T) {
 	}
 }
 
+func TestClose_DoesNotWaitForADeadServer(t *testing.T) {
+	t.Parallel()
+	p := startOne(t)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	b := connect(t, p.url(), nil)
+	kv, err := b.KV(ctx, bus.Spec{Name: "kv"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := b.Queue(ctx, bus.Spec{Name: "q"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := q.Consumer(ctx, "q.>", time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if err := kv.Watch(ctx, "", func(bus.Entry) {}); err != nil {
+		t.Fatal(err)
+	}
+	asking := make(chan error, 1)
+	p.kill()
+	go func() {
+		_, err := kv.Get(ctx, "k")
+		asking <- err
+	}()
+	start := time.Now()
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-asking; fault.KindOf(err) != fault.Lost {
+		t.Errorf("a call under way: %v", err)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestConnect_SaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/universal-server/become/ground/bus"
@@ -34,27 +35,40 @@ func (k *kv) Watch(ctx context.Context, prefix string, f func(bus.Entry)) error 
 	if err := ctx.Err(); err != nil {
 		return fault.New(fault.KindOf(err), "watch", k.name, err)
 	}
-	w := &watch{k: k, prefix: prefix, f: f, told: map[string]bool{}}
-	if err := w.begin(ctx); err != nil {
-		return wrong("watch", k.name, err)
+	ctx, stop := context.WithCancel(ctx)
+	detach := context.AfterFunc(k.c.life, stop)
+	end := func() {
+		detach()
+		stop()
 	}
-	err := k.c.begin("watch", func() {
-		w.run(ctx)
-		w.end()
-	})
+	w := &watch{k: k, prefix: prefix, f: f, told: map[string]bool{}}
+	err := w.begin(ctx)
+	if k.c.life.Err() != nil {
+		err = nats.ErrConnectionClosed
+	}
+	if err == nil {
+		err = k.c.begin("watch", func() {
+			defer end()
+			w.run(ctx)
+			w.end()
+		})
+	}
 	if err != nil {
 		w.end()
+		end()
 	}
-	return err
+	return wrong("watch", k.name, err)
 }
 
 // begin makes a watcher: the first of all that is there, another one of what
 // has changed since.
 func (w *watch) begin(ctx context.Context) error {
 	w.again = w.k.c.reconnected()
-	look, cancel := bounded(ctx)
-	info, err := w.k.s.Info(look)
-	cancel()
+	var info *jetstream.StreamInfo
+	err := patiently(ctx, func(ctx context.Context) (err error) {
+		info, err = w.k.s.Info(ctx)
+		return notYet(err)
+	})
 	if err != nil {
 		return err
 	}
@@ -103,8 +117,6 @@ func (w *watch) rewatch(ctx context.Context) {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
 			return
-		case <-w.k.c.end:
-			return
 		}
 	}
 }
@@ -131,8 +143,6 @@ func (w *watch) run(ctx context.Context) {
 		case <-w.again:
 			w.rewatch(ctx)
 		case <-ctx.Done():
-			return
-		case <-w.k.c.end:
 			return
 		}
 		if w.late && w.seen >= w.last {
