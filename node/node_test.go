@@ -107,7 +107,7 @@ func start(t testing.TB, opts node.Options) (*node.Node, *become.Fleet) {
 }
 
 func soon(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -173,7 +173,11 @@ func TestNode_KillsAProcessWhoseFunctionIgnoresItsContext(t *testing.T) {
 
 func TestNode_LargeValuesTravelByReference(t *testing.T) {
 	_, f := start(t, node.Options{Workers: 1})
-	in := make([]byte, 64<<20)
+	size := 64 << 20
+	if raced {
+		size = 8 << 20
+	}
+	in := make([]byte, size)
 	for i := range in {
 		in[i] = byte(i * 7)
 	}

@@ -1,0 +1,6 @@
+//go:build race
+
+package node_test
+
+// raced: everything takes ten times as long.
+const raced = true
