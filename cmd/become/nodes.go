@@ -22,7 +22,7 @@ func (a *app) nodesCommand() *cobra.Command {
 					return err
 				}
 				if a.json {
-					return a.printJSON(append([]roster.Status{}, nodes...))
+					return a.printJSON(listed(nodes))
 				}
 				t := newTable(a.out, "NODE", "HOST", "PID", "PLATFORM", "VERSION", "PROCESSES", "RSS", "CPU", "UPTIME", "DISK FREE", "BUS", "STATE")
 				for _, n := range nodes {
@@ -50,4 +50,13 @@ func started(n roster.Status) int {
 		}
 	}
 	return count
+}
+
+// listed makes lists of what is nil, which JSON would call null.
+func listed(nodes []roster.Status) []roster.Status {
+	out := append([]roster.Status{}, nodes...)
+	for i := range out {
+		out[i].Processes = append([]roster.ProcessStatus{}, out[i].Processes...)
+	}
+	return out
 }

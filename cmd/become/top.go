@@ -79,7 +79,7 @@ func see(ctx context.Context, s *session) (*look, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &look{Time: time.Now(), Nodes: nodes}
+	l := &look{Time: time.Now(), Nodes: listed(nodes)}
 	counts, err := s.Stores().Jobs.Counts(ctx, roster.QueueJobs+".>")
 	for _, n := range counts {
 		l.Queue += n
