@@ -74,8 +74,8 @@ func (st *stream) put(ctx context.Context, subject string, data []byte, id strin
 const maxAhead = 64
 
 // read returns records matching filter from a number on. It asks the leader
-// for the first record at or after each of several numbers at once: for more while every
-// answer is another record, for one when the records are far apart.
+// for the first record at or after each of several numbers at once: for more while there
+// is no gap between the records, for one when they are apart.
 func (st *stream) read(ctx context.Context, filter string, from uint64, most int) ([]bus.Record, error) {
 	if !bus.ValidSubject(filter, true) {
 		return nil, fault.Text(fault.Invalid, "read", filter, "it is no subject")
@@ -95,12 +95,13 @@ func (st *stream) read(ctx context.Context, filter string, from uint64, most int
 		if end {
 			break
 		}
-		from = out[len(out)-1].Seq + 1
-		if len(some) >= ahead {
+		next := out[len(out)-1].Seq + 1
+		if next-from == uint64(len(some)) { // no gap among them
 			ahead = min(2*ahead, maxAhead)
 		} else {
-			ahead = max(1, len(some))
+			ahead = max(1, min(ahead, len(some)/2))
 		}
+		from = next
 	}
 	return out, nil
 }

@@ -222,13 +222,15 @@ func TestJet_AWatchOutlivesTheServer(t *testing.T) {
 	}
 	want := func(key string) {
 		t.Helper()
+		soon := time.NewTimer(15 * time.Second) // left to itself the client notices after 20
+		defer soon.Stop()
 		for {
 			select {
 			case e := <-told:
 				if e.Key == key {
 					return
 				}
-			case <-ctx.Done():
+			case <-soon.C:
 				t.Fatalf("%q was not told", key)
 			}
 		}
