@@ -12,6 +12,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/universal-server/become/ground/disk"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/key"
 )
@@ -85,7 +86,7 @@ func Start(opts Options) (*Server, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	e.stop = stop
-	e.boundStore(opts)
+	e.boundStore(opts, disk.Free(opts.Dir))
 	e.wg.Go(func() { e.guardSpace(ctx, opts) })
 	scheme := "nats"
 	if so.TLSConfig != nil {

@@ -9,8 +9,20 @@ import (
 	"github.com/universal-server/become/ground/disk"
 )
 
-// spaceEvery is how often the room on the disk is looked at.
-const spaceEvery = 50 * time.Millisecond
+// The room on the disk is looked at the more often the less there is: sooner than
+// a program could fill it that writes fullSpeed bytes a second.
+const (
+	fullSpeed = 4 << 30
+	lookMost  = 20 * time.Millisecond
+	lookLeast = 500 * time.Millisecond
+)
+
+func lookAgain(free int64) time.Duration {
+	if free < 0 {
+		return lookLeast
+	}
+	return min(max(time.Duration(float64(free)/fullSpeed*float64(time.Second)), lookMost), lookLeast)
+}
 
 // boundless stands for no bound of our own.
 const boundless = 1 << 50
@@ -20,20 +32,18 @@ const boundless = 1 << 50
 // another program be faster and a write fail all the same, the server has closed its
 // store to protect it; it is opened again when there is room.
 func (e *Server) guardSpace(ctx context.Context, opts Options) {
-	tick := time.NewTicker(spaceEvery)
-	defer tick.Stop()
 	for {
-		e.boundStore(opts)
+		free := disk.Free(opts.Dir)
+		e.boundStore(opts, free)
 		select {
 		case <-ctx.Done():
 			return
-		case <-tick.C:
+		case <-time.After(lookAgain(free)):
 		}
 	}
 }
 
-func (e *Server) boundStore(opts Options) {
-	free := disk.Free(opts.Dir)
+func (e *Server) boundStore(opts Options, free int64) {
 	if free < 0 {
 		return
 	}
