@@ -126,6 +126,9 @@ func claim(dir string) error {
 	for _, e := range entries {
 		// Another process may be claiming the folder at this moment.
 		if !strings.HasPrefix(e.Name(), markerName) && e.Name() != lockName && e.Name() != aliveName {
+			if _, err := os.Stat(marker); err == nil { // it has claimed it, and more
+				return claim(dir)
+			}
 			return refuse(fault.Invalid, dir, "the folder is not empty and no home of become",
 				"choose another folder with "+Env)
 		}
