@@ -227,11 +227,19 @@ func (a *app) with(ctx context.Context, n need, f func(context.Context, *session
 // why replaces the error of something that --timeout cut short by one that
 // says so.
 func (a *app) why(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	// What has the same deadline may notice it a moment earlier.
+	if late, ok := ctx.Deadline(); ok && time.Until(late) < 20*time.Millisecond {
+		<-ctx.Done()
+	}
 	cause := context.Cause(ctx)
-	if err == nil || cause == nil || errors.Is(err, cause) {
+	if cause == nil || errors.Is(err, cause) {
 		return err
 	}
-	if k := fault.KindOf(err); k == fault.Canceled || k == fault.Deadline {
+	switch fault.KindOf(err) {
+	case fault.Canceled, fault.Deadline, fault.Lost: // a connection is lost, too, when nobody waits for it
 		if e, ok := errors.AsType[*fault.Error](err); ok {
 			return fault.New(fault.KindOf(cause), e.Op, e.ID, cause)
 		}

@@ -199,11 +199,33 @@ func (a *app) printOutcome(ctx context.Context, s *session, id queue.ID, o *flee
 }
 
 func (a *app) jobsCancelCommand() *cobra.Command {
+	return a.eachJob("cancel", "Cancel jobs, queued or running", `Cancel jobs: one that waits never begins, one that runs is told to stop and, if it does not
+within the node's grace, its process is killed.`, "  become jobs cancel 48213.7", func(ctx context.Context, s *session, id queue.ID) error {
+		if _, err := s.Job(ctx, id, s.known()); err != nil {
+			return err
+		}
+		if err := s.CancelJob(ctx, id); err != nil {
+			return err
+		}
+		return a.done(map[string]string{"canceled": id.String()}, "canceled "+id.String())
+	})
+}
+
+func (a *app) jobsRetryCommand() *cobra.Command {
+	return a.eachJob("retry", "Submit the jobs of dead letters again", "Submit the jobs of dead letters again, under new ids, which are printed, and remove the letters.", `  become jobs retry 48213.7
+  become jobs dead --json | jq -r '.[].id' | xargs become jobs retry`, func(ctx context.Context, s *session, id queue.ID) error {
+		again, err := s.RetryDead(ctx, id)
+		if err != nil {
+			return err
+		}
+		return a.done(map[string]string{"id": again.String(), "was": id.String()}, again.String())
+	})
+}
+
+// eachJob makes a subcommand about one job after the other. It stops at the first error.
+func (a *app) eachJob(use, about, long, example string, f func(context.Context, *session, queue.ID) error) *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel JOB...", Short: "Cancel jobs, queued or running", Args: wants(1, -1, "at least one JOB"),
-		Long: `Cancel jobs: one that waits never begins, one that runs is told to stop and, if it does not
-within the node's grace, its process is killed.`,
-		Example: "  become jobs cancel 48213.7",
+		Use: use + " JOB...", Short: about, Long: long, Args: wants(1, -1, "at least one JOB"), Example: example,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ids := make([]queue.ID, len(args))
 			for i, arg := range args {
@@ -212,16 +234,9 @@ within the node's grace, its process is killed.`,
 					return err
 				}
 			}
-			ctx := cmd.Context()
-			return a.with(ctx, kept, func(ctx context.Context, s *session) error {
+			return a.with(cmd.Context(), kept, func(ctx context.Context, s *session) error {
 				for _, id := range ids {
-					if _, err := s.Job(ctx, id, s.known()); err != nil {
-						return err
-					}
-					if err := s.CancelJob(ctx, id); err != nil {
-						return err
-					}
-					if err := a.done(map[string]string{"canceled": id.String()}, "canceled "+id.String()); err != nil {
+					if err := f(ctx, s, id); err != nil {
 						return err
 					}
 				}
@@ -231,26 +246,12 @@ within the node's grace, its process is killed.`,
 	}
 }
 
-func (a *app) jobsRetryCommand() *cobra.Command {
-	return a.oneJob("retry", "Submit a dead letter's job again", "Submit a dead letter's job again, under a new id, and remove the letter.", func(ctx context.Context, s *session, id queue.ID) error {
-		again, err := s.RetryDead(ctx, id)
-		if err != nil {
-			return err
-		}
-		if a.json {
-			return a.printJSON(map[string]string{"id": again.String(), "was": id.String()})
-		}
-		_, err = fmt.Fprintln(a.out, again)
-		return err
-	})
-}
-
 func (a *app) jobsDeadCommand() *cobra.Command {
 	var count int
 	cmd := &cobra.Command{
 		Use: "dead", Short: "List the dead letters", Args: wants(0, 0, "no argument"),
 		Long:    "List the dead letters: jobs that failed at all their tries, gave up, or killed their process each time.",
-		Example: "  become jobs dead\n  become jobs dead --json | jq -r '.[].id' | xargs -n 1 become jobs retry",
+		Example: "  become jobs dead\n  become jobs dead --json | jq -r '.[].id' | xargs become jobs retry",
 	}
 	cmd.Flags().IntVarP(&count, "count", "n", 100, "list the newest so many `letters`")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
