@@ -1,0 +1,213 @@
+package keeper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/wire"
+)
+
+const (
+	// MaxProcs is the most processes that one keeper has in a generation.
+	MaxProcs = 1024
+
+	maxSettings = 1 << 20 // bytes; a frame holds them
+	historyKept = 10
+)
+
+// Socket is an open socket that the processes inherit.
+type Socket struct {
+	wire.Socket
+	// File stays the caller's, to be closed after Close.
+	File *os.File
+}
+
+// Program is what serves: one version of it.
+type Program struct {
+	// Path is the executable; it must stay as it is for as long as the program serves or
+	// can be rolled back to.
+	Path string
+	Args []string
+	// Env is the whole environment; wire.Env is added.
+	Env []string
+	// Dir is the working directory. Default: the keeper's.
+	Dir string
+	// Service and Settings are as in wire.Start.
+	Service  string
+	Settings json.RawMessage
+}
+
+func (p Program) clone() Program {
+	p.Args, p.Env, p.Settings = slices.Clone(p.Args), slices.Clone(p.Env), slices.Clone(p.Settings)
+	return p
+}
+
+func (p Program) check() error {
+	switch {
+	case p.Path == "":
+		return errors.New("the program has no path")
+	case len(p.Settings) > maxSettings:
+		return fmt.Errorf("%d bytes of settings, the limit is %d", len(p.Settings), maxSettings)
+	case len(p.Settings) > 0 && !json.Valid(p.Settings):
+		return errors.New("the settings are not JSON")
+	}
+	return nil
+}
+
+// generation is one version under the keeper's name.
+type generation struct {
+	number  uint64
+	program Program
+	trial   *trial
+}
+
+// Keeper keeps sockets and the processes that serve on them. Its methods may be called
+// by many goroutines. Each slot has a goroutine that keeps one process; mu guards what all
+// of them and the operations share.
+type Keeper struct {
+	sockets []Socket
+	opts    Options
+
+	ops   chan struct{} // holds an item while an operation is under way
+	wg    sync.WaitGroup
+	open  context.Context // ends when Close begins
+	shut  context.CancelFunc
+	alive context.Context // ends when nothing is waited for any more
+	kill  context.CancelFunc
+
+	mu       sync.Mutex
+	changed  chan struct{} // see Changed
+	closed   bool
+	last     uint64             // number of the newest generation
+	current  *generation        // that serves; nil before the first
+	serving  []*slot            // its slots, by number; none while paused
+	slots    map[*slot]struct{} // all whose goroutine runs, those that drain too
+	history  []Program          // what stood here before, oldest first
+	procs    int
+	paused   bool
+	report   string
+	unproven []error // processes that were killed and not seen gone
+}
+
+// New returns a keeper of sockets without processes. fault.Invalid when a socket has no file.
+func New(sockets []Socket, opts *Options) (*Keeper, error) {
+	for i, s := range sockets {
+		if s.File == nil {
+			return nil, fault.Text(fault.Invalid, "keep socket", strconv.Itoa(i), "it has no file")
+		}
+	}
+	k := &Keeper{
+		sockets: slices.Clone(sockets), opts: opts.withDefaults(),
+		ops: make(chan struct{}, 1), changed: make(chan struct{}), slots: map[*slot]struct{}{},
+	}
+	k.open, k.shut = context.WithCancel(context.Background())
+	k.alive, k.kill = context.WithCancel(context.Background())
+	return k, nil
+}
+
+// Close tells all processes to drain and returns when they are gone. When ctx ends they are
+// killed at once. Operations under way fail. An error lists processes that could
+// not be seen gone. The sockets stay open.
+func (k *Keeper) Close(ctx context.Context) error {
+	k.mu.Lock()
+	k.closed = true
+	k.shut()
+	for s := range k.slots {
+		s.stop()
+	}
+	k.changeLocked()
+	k.mu.Unlock()
+	defer context.AfterFunc(ctx, k.kill)()
+	k.wg.Wait()
+	k.kill()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return errors.Join(k.unproven...)
+}
+
+// begin waits for the other operations to end. The caller calls the function it gets
+// when it has done its own.
+func (k *Keeper) begin(ctx context.Context, op string) (end func(), err error) {
+	select {
+	case <-k.open.Done(): // never by chance one more
+		return nil, closing(op)
+	default:
+	}
+	select {
+	case k.ops <- struct{}{}:
+		return func() { <-k.ops }, nil
+	case <-ctx.Done():
+		return nil, fault.New(fault.KindOf(ctx.Err()), op, "", context.Cause(ctx))
+	case <-k.open.Done():
+		return nil, closing(op)
+	}
+}
+
+var errClosing = errors.New("the keeper is closing")
+
+func closing(op string) error { return fault.New(fault.Canceled, op, "", errClosing) }
+
+// until waits until f, which is called with mu held, answers true or an error.
+func (k *Keeper) until(ctx context.Context, f func() (bool, error)) error {
+	for {
+		k.mu.Lock()
+		ok, err := false, error(nil)
+		if k.closed { // then there may be nothing to wait for
+			err = fault.New(fault.Canceled, "", "", errClosing)
+		} else {
+			ok, err = f()
+		}
+		changed := k.changed
+		k.mu.Unlock()
+		if ok || err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fault.New(fault.KindOf(ctx.Err()), "", "", context.Cause(ctx))
+		}
+	}
+}
+
+// startLocked starts the keeping of processes first to last of a generation.
+func (k *Keeper) startLocked(g *generation, t *trial, first, last int) []*slot {
+	var out []*slot
+	if k.closed {
+		return nil
+	}
+	for n := first; n <= last; n++ {
+		s := newSlot(k, g, t, n)
+		k.slots[s] = struct{}{}
+		k.wg.Go(s.run)
+		out = append(out, s)
+	}
+	k.changeLocked()
+	return out
+}
+
+// readyLocked reports whether all of the slots serve, or why they will not.
+func readyLocked(slots []*slot, t *trial) (bool, error) {
+	if t.err != nil {
+		return false, t.err
+	}
+	for _, s := range slots {
+		if s.status.State != Ready {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+func stopAll(slots []*slot) {
+	for _, s := range slots {
+		s.stop()
+	}
+}

@@ -1,0 +1,598 @@
+//go:build linux || darwin
+
+package keeper_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/keeper"
+)
+
+func TestKeeper_ServesWithAllProcesses(t *testing.T) {
+	var out sink
+	b := newBench(t, &keeper.Options{Output: func(keeper.ID) (stdout, stderr io.WriteCloser) { return &out, nil }})
+	b.deploy(program("serve"), 3)
+	st := b.settled(1, 3)
+	if st.Generation != 1 || st.Procs != 3 || !st.Probation || st.Report != "" || st.Sockets[0].Addr != b.addr {
+		t.Errorf("got %+v", st)
+	}
+	for i, p := range st.Processes {
+		if p.Number != i+1 || p.PID == 0 || p.Restarts != 0 {
+			t.Errorf("got %+v", p)
+		}
+	}
+	c, err := net.Dial("tcp", b.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, err := hello(bufio.NewReader(c))
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func(open int) {
+		b.await("stats", func(st keeper.Status) bool {
+			p := st.Processes[who.number-1]
+			return p.PID == who.pid && p.Open == open && p.Accepted == 1
+		})
+	}
+	count(1)
+	c.Close()
+	count(0)
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.text.String(); got != "serving\nserving\nserving\n" || out.closed != 3 {
+		t.Errorf("got %q, closed %d times", got, out.closed)
+	}
+}
+
+func TestKeeper_ReplacesKilledProcessesUnderLoad(t *testing.T) {
+	const clients, kills = 4, 20
+	b := newBench(t, nil)
+	b.deploy(program("serve"), 2)
+	stop := b.load(clients)
+	for n := range kills {
+		victim := b.settled(1, 2).Processes[n%2]
+		if err := syscall.Kill(victim.PID, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		b.await("replacement", func(st keeper.Status) bool {
+			p := st.Processes[n%2]
+			return p.PID != victim.PID && p.State == keeper.Ready
+		})
+	}
+	answered, failed := stop()
+	if answered == 0 || len(failed) > clients*kills {
+		t.Errorf("%d answered, %d failed", answered, len(failed))
+	}
+	for _, err := range failed {
+		if errors.Is(err, errRefused) {
+			t.Error(err)
+		}
+	}
+	for _, p := range b.settled(1, 2).Processes {
+		if p.Restarts != kills/2 || !strings.Contains(p.Reason, "killed by SIGKILL") {
+			t.Errorf("got %+v", p)
+		}
+	}
+}
+
+func TestKeeper_OnlyTheKilledProcessLosesConnections(t *testing.T) {
+	b := newBench(t, nil)
+	b.deploy(program("serve"), 2)
+	type held struct {
+		c   net.Conn
+		r   *bufio.Reader
+		who answer
+	}
+	var all []held
+	served := map[int]int{}
+	for len(served) < 2 {
+		c, err := net.Dial("tcp", b.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		h := held{c: c, r: bufio.NewReader(c)}
+		if h.who, err = hello(h.r); err != nil {
+			t.Fatal(err)
+		}
+		served[h.who.pid]++
+		all = append(all, h)
+	}
+	victim := all[0].who.pid
+	syscall.Kill(victim, syscall.SIGKILL)
+	for _, h := range all {
+		io.WriteString(h.c, "go on\n")
+		_, err := h.r.ReadString('\n')
+		if lost := h.who.pid == victim; lost != (err != nil) {
+			t.Errorf("killed %d, served by %d: %v", victim, h.who.pid, err)
+		}
+	}
+}
+
+func TestDeploy_KeepsTheOldOneWhenTheNewCannotServe(t *testing.T) {
+	for mode, want := range map[string]struct {
+		kind fault.Kind
+		text string
+	}{
+		"exit":   {fault.Lost, "exit status 3: no configuration found"},
+		"panic":  {fault.Lost, "exit status 2: panic: everything is lost"},
+		"hang":   {fault.Deadline, "it was not ready within 5s"},
+		"refuse": {fault.Remote, "the database is away"},
+	} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			opts := keeper.Options{}
+			if mode == "hang" {
+				opts.StartWithin = 5 * time.Second
+			}
+			b := newBench(t, &opts)
+			b.deploy(program("serve"), 2)
+			stop := b.load(2)
+			err := b.Deploy(ctxOf(t), program(mode), 2)
+			if err == nil || fault.KindOf(err) != want.kind || !strings.HasPrefix(err.Error(), "cannot deploy generation 2: process ") ||
+				!strings.HasSuffix(err.Error(), ": "+want.text) {
+				t.Errorf("got %v (%v), want %v (%v)", err, fault.KindOf(err), want.text, want.kind)
+			}
+			st := b.settled(1, 2) // the failed ones are gone
+			if _, failed := stop(); len(failed) > 0 {
+				t.Errorf("%d failed: %v", len(failed), failed[0])
+			}
+			if st.Generation != 1 || err != nil && st.Report != err.Error() {
+				t.Errorf("got %+v", st)
+			}
+			for _, p := range st.Processes {
+				if p.Restarts != 0 {
+					t.Errorf("got %+v", p)
+				}
+			}
+			b.deploy(program("serve"), 2) // the next one is generation 3
+			if st := b.settled(3, 2); st.Report != "" {
+				t.Errorf("got %+v", st)
+			}
+		})
+	}
+}
+
+func TestDeploy_GoesBackWhenTheNewOneCrashesInItsProbation(t *testing.T) {
+	b := newBench(t, &keeper.Options{Probation: time.Hour})
+	path, remove := flag(t)
+	remove()
+	b.deploy(program("serve"), 2)
+	b.deploy(programOf(settings{Mode: "exit", File: path}), 2) // serves until the file is there
+	b.settled(2, 2)
+	stop := b.load(2)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, pid := range b.pids() {
+		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	st := b.await("way back", func(st keeper.Status) bool {
+		return st.Generation == 3 && len(st.Processes) == 2 && !st.Probation && strings.Contains(st.Report, "is back")
+	})
+	for _, part := range []string{"cannot keep generation 2: it did not stand its probation: process ",
+		"exit status 3: no configuration found", "; the program of generation 1 is back as generation 3"} {
+		if !strings.Contains(st.Report, part) {
+			t.Errorf("got %q, want %q", st.Report, part)
+		}
+	}
+	if who := b.mustAsk(); who.generation != 3 {
+		t.Errorf("got %+v", who)
+	}
+	_, failed := stop()
+	for _, err := range failed {
+		if errors.Is(err, errRefused) {
+			t.Error(err)
+		}
+	}
+	if err := b.Rollback(ctxOf(t)); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("got %v: what was undone is no history", err)
+	}
+}
+
+func TestDeploy_ReadyThenCrash(t *testing.T) {
+	b := newBench(t, &keeper.Options{Probation: time.Hour, MaxDeaths: -1})
+	b.deploy(program("serve"), 1)
+	err := b.Deploy(ctxOf(t), program("crash"), 1) // seen ready, or not
+	st := b.await("old program", func(st keeper.Status) bool {
+		return len(st.Processes) == 1 && st.Processes[0].State == keeper.Ready && st.Report != "" && !(st.Generation == 2)
+	})
+	if !strings.Contains(st.Report, "exit status 5: out of luck") || err != nil && st.Generation != 1 {
+		t.Errorf("got %v, %+v", err, st)
+	}
+	b.mustAsk()
+}
+
+func TestDeploy_TheFirstOneIsNotGivenUp(t *testing.T) {
+	b := newBench(t, &keeper.Options{Probation: time.Hour, MaxCrashes: 2, RetryFailed: 50 * time.Millisecond, BackoffFirst: time.Millisecond})
+	path, remove := flag(t)
+	remove()
+	b.deploy(programOf(settings{Mode: "panic", File: path}), 1)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(b.pids()[0], syscall.SIGKILL)
+	st := b.await("failed", func(st keeper.Status) bool { return st.Processes[0].State == keeper.Failed && st.Report != "" })
+	if p := st.Processes[0]; !strings.Contains(p.Reason, "panic: everything is lost") || p.Restarts < 3 || p.PID != 0 {
+		t.Errorf("got %+v", p)
+	}
+	c, err := net.Dial("tcp", b.addr) // waits
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	remove()
+	if who, err := hello(bufio.NewReader(c)); err != nil || who.generation != 1 {
+		t.Errorf("got %+v, %v", who, err)
+	}
+}
+
+func TestDeploy_SwapsUnderLoadAndLeaksNothing(t *testing.T) {
+	swaps := 50
+	if testing.Short() {
+		swaps = 10
+	}
+	b := newBench(t, nil)
+	b.deploy(program("serve"), 1)
+	b.settled(1, 1)
+	files := openFiles(t)
+	stop := b.load(2)
+	for n := range swaps {
+		b.deploy(program("serve"), 1+n%2)
+	}
+	answered, failed := stop()
+	if answered == 0 || len(failed) > 0 {
+		t.Errorf("%d answered, failed: %v", answered, failed)
+	}
+	b.deploy(program("serve"), 1)
+	b.settled(uint64(swaps+2), 1)
+	if got := openFiles(t); got != files {
+		t.Errorf("got %d open files, want %d", got, files)
+	}
+}
+
+func TestDeploy_SeveralGenerationsDrainAtOnce(t *testing.T) {
+	b := newBench(t, nil)
+	var held []net.Conn
+	for g := range uint64(3) {
+		b.deploy(program("serve"), 1)
+		b.await("alone", func(st keeper.Status) bool { return ready(st, g+1) == 1 && drained(st, g) })
+		var c net.Conn
+		for { // until the new one has it: the old may accept for one moment more
+			conn, err := net.Dial("tcp", b.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if who, err := hello(bufio.NewReader(conn)); err != nil {
+				t.Fatal(err)
+			} else if who.generation == g+1 {
+				c = conn
+				break
+			}
+			conn.Close()
+		}
+		held = append(held, c)
+	}
+	b.await("two drain", func(st keeper.Status) bool {
+		return len(st.Processes) == 3 && st.Processes[0].State == keeper.Draining && st.Processes[1].State == keeper.Draining
+	})
+	for _, c := range held {
+		io.WriteString(c, "go on\n")
+		if text, err := io.ReadAll(c); err != nil || string(text) != "done\n" {
+			t.Errorf("got %q, %v", text, err)
+		}
+	}
+	b.settled(3, 1)
+}
+
+// drained reports whether all of a generation are told to drain.
+func drained(st keeper.Status, generation uint64) bool {
+	for _, p := range st.Processes {
+		if p.Generation == generation && p.State != keeper.Draining {
+			return false
+		}
+	}
+	return true
+}
+
+func TestDrain_KillsWhoDoesNotLeave(t *testing.T) {
+	b := newBench(t, &keeper.Options{DrainWithin: 10 * time.Millisecond})
+	b.deploy(program("stubborn"), 2)
+	b.deploy(program("serve"), 1)
+	b.settled(2, 1)
+}
+
+func TestKeeper_ReplacesAProcessThatClosesItsLine(t *testing.T) {
+	b := newBench(t, &keeper.Options{Probation: time.Hour, MaxDeaths: -1})
+	b.deploy(program("mute"), 1)
+	st := b.await("death", func(st keeper.Status) bool { return st.Processes[0].Restarts == 1 && st.Report != "" })
+	if got := st.Processes[0].Reason; !strings.Contains(got, "closed its line") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestRollback_GoesThroughHistory(t *testing.T) {
+	b := newBench(t, nil)
+	if err := b.Rollback(ctxOf(t)); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("got %v", err)
+	}
+	for _, service := range []string{"one", "two", "three"} {
+		p := program("serve")
+		p.Service = service
+		b.deploy(p, 2)
+	}
+	for i, want := range []string{"two", "one"} {
+		if err := b.Rollback(ctxOf(t)); err != nil {
+			t.Fatal(err)
+		}
+		if st := b.settled(uint64(4+i), 2); st.Service != want || st.Probation {
+			t.Errorf("got %+v, want %s", st, want)
+		}
+	}
+	if err := b.Rollback(ctxOf(t)); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestScale_UpAndDown(t *testing.T) {
+	b := newBench(t, nil)
+	if err := b.Scale(ctxOf(t), 2); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("got %v", err)
+	}
+	b.deploy(program("serve"), 1)
+	stop := b.load(2)
+	for _, n := range []int{4, 1, 3} {
+		if err := b.Scale(ctxOf(t), n); err != nil {
+			t.Fatal(err)
+		}
+		if got := ready(b.Status(), 1); got < n {
+			t.Errorf("got %d ready, want %d", got, n)
+		}
+		st := b.settled(1, n)
+		for i, p := range st.Processes {
+			if p.Number != i+1 {
+				t.Errorf("got %+v", p)
+			}
+		}
+	}
+	if _, failed := stop(); len(failed) > 0 {
+		t.Error(failed)
+	}
+	for _, n := range []int{-1, 0, keeper.MaxProcs + 1} {
+		if err := b.Scale(ctxOf(t), n); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%d: got %v", n, err)
+		}
+	}
+}
+
+func TestScale_SaysWhyNewOnesFail(t *testing.T) {
+	b := newBench(t, &keeper.Options{Probation: time.Millisecond})
+	path, remove := flag(t)
+	remove()
+	b.deploy(programOf(settings{Mode: "refuse", File: path}), 1)
+	b.await("probation", func(st keeper.Status) bool { return !st.Probation })
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Scale(ctxOf(t), 2); fault.KindOf(err) != fault.Remote || !strings.Contains(err.Error(), "the database is away") {
+		t.Errorf("got %v", err)
+	}
+	if err := b.Restart(ctxOf(t)); fault.KindOf(err) != fault.Remote {
+		t.Errorf("got %v", err)
+	}
+	remove()
+	b.settled(1, 2) // it went on trying
+}
+
+func TestRestart_ReplacesEachWithoutAGap(t *testing.T) {
+	b := newBench(t, nil)
+	b.deploy(program("serve"), 3)
+	before := b.pids()
+	stop := b.load(2)
+	if err := b.Restart(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	st := b.settled(1, 3)
+	if _, failed := stop(); len(failed) > 0 {
+		t.Error(failed)
+	}
+	for i, p := range st.Processes {
+		if p.Number != i+1 || p.PID == before[i] || p.Restarts != 0 {
+			t.Errorf("got %+v", p)
+		}
+	}
+}
+
+func TestPause_ConnectsWait(t *testing.T) {
+	b := newBench(t, nil)
+	b.deploy(program("serve"), 2)
+	if err := b.Pause(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	if st := b.Status(); !st.Paused || len(st.Processes) != 0 {
+		t.Errorf("got %+v", st)
+	}
+	c, err := net.Dial("tcp", b.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for name, op := range map[string]func(context.Context) error{
+		"deploy":  func(ctx context.Context) error { return b.Deploy(ctx, program("serve"), 1) },
+		"restart": b.Restart,
+	} {
+		if err := op(ctxOf(t)); fault.KindOf(err) != fault.Conflict {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	if err := b.Scale(ctxOf(t), 3); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Resume(ctxOf(t)); err != nil {
+		t.Fatal(err)
+	}
+	b.settled(1, 3)
+	if who, err := hello(bufio.NewReader(c)); err != nil || who.generation != 1 {
+		t.Errorf("got %+v, %v", who, err)
+	}
+	if err := b.Resume(ctxOf(t)); err != nil { // nothing to do
+		t.Error(err)
+	}
+}
+
+func TestClose_LeavesNothing(t *testing.T) {
+	b := newBench(t, nil)
+	b.deploy(program("serve"), 1) // what the runtime starts once is there now
+	b.Close(t.Context())
+	before, files := runtime.NumGoroutine(), openFiles(t)
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := socketOf(l)
+	k, err := keeper.New([]keeper.Socket{s}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &bench{Keeper: k, t: t, addr: s.Addr}
+	c.deploy(program("serve"), 3)
+	c.deploy(program("serve"), 2)
+	pids := c.pids()
+	deploying := make(chan error)
+	go func() { deploying <- k.Deploy(t.Context(), program("hang"), 1) }()
+	c.await("deploy", func(st keeper.Status) bool {
+		for _, p := range st.Processes {
+			if p.Generation == 3 && p.PID > 0 {
+				return true
+			}
+		}
+		return false
+	})
+	if err := k.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-deploying; fault.KindOf(err) != fault.Canceled {
+		t.Errorf("got %v", err)
+	}
+	for _, pid := range pids {
+		if !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			t.Errorf("process %d is left", pid)
+		}
+	}
+	if st := k.Status(); len(st.Processes) != 0 {
+		t.Errorf("got %+v", st)
+	}
+	if err := k.Deploy(t.Context(), program("serve"), 1); fault.KindOf(err) != fault.Canceled {
+		t.Errorf("got %v", err)
+	}
+	if err := k.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	l.Close()
+	s.File.Close()
+	quiet(t, before)
+	if got := openFiles(t); got != files {
+		t.Errorf("got %d open files, want %d", got, files)
+	}
+}
+
+func TestDeploy_EndsWithItsContext(t *testing.T) {
+	b := newBench(t, nil)
+	b.deploy(program("serve"), 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	err := make(chan error)
+	go func() { err <- b.Deploy(ctx, program("hang"), 1) }()
+	b.await("start", func(st keeper.Status) bool { return len(st.Processes) == 2 && st.Processes[1].PID > 0 })
+	waiting, giveUp := context.WithCancel(t.Context())
+	giveUp()
+	if err := b.Scale(waiting, 2); fault.KindOf(err) != fault.Canceled {
+		t.Errorf("got %v", err)
+	}
+	cancel()
+	if err := <-err; fault.KindOf(err) != fault.Canceled {
+		t.Errorf("got %v", err)
+	}
+	b.settled(1, 1)
+}
+
+func TestDeploy_RefusesWhatCannotBe(t *testing.T) {
+	b := newBench(t, nil)
+	for name, c := range map[string]struct {
+		p     keeper.Program
+		procs int
+		kind  fault.Kind
+	}{
+		"no path":      {keeper.Program{}, 1, fault.Invalid},
+		"not there":    {keeper.Program{Path: "/does/not/exist"}, 1, fault.NotFound},
+		"no program":   {keeper.Program{Path: os.TempDir()}, 1, fault.Denied},
+		"no process":   {program("serve"), 0, fault.Invalid},
+		"bad settings": {keeper.Program{Path: "/bin/true", Settings: []byte("{")}, 1, fault.Invalid},
+	} {
+		if err := b.Deploy(ctxOf(t), c.p, c.procs); err == nil || fault.KindOf(err) != c.kind {
+			t.Errorf("%s: got %v (%v), want %v", name, err, fault.KindOf(err), c.kind)
+		}
+	}
+	if _, err := keeper.New([]keeper.Socket{{}}, nil); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestKeeper_ProcessesDieWithIt(t *testing.T) {
+	cmd := exec.Command(program("").Path)
+	cmd.Env = []string{roleEnv + "=keep"}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	r := bufio.NewReader(out)
+	var pids []int
+	for range 2 {
+		text, err := r.ReadString('\n')
+		pid, perr := strconv.Atoi(strings.TrimSpace(text))
+		if err != nil || perr != nil {
+			t.Fatal(text, err)
+		}
+		pids = append(pids, pid)
+	}
+	cmd.Process.Kill()
+	cmd.Wait()
+	for ctx := ctxOf(t); len(pids) > 0; runtime.Gosched() {
+		if errors.Is(syscall.Kill(pids[0], 0), syscall.ESRCH) || zombie(pids[0]) {
+			pids = pids[1:]
+		} else if ctx.Err() != nil {
+			t.Fatalf("process %d outlives its keeper", pids[0])
+		}
+	}
+}
+
+// zombie reports whether a process waits only to be reaped by somebody else.
+func zombie(pid int) bool {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	text := string(data)
+	return strings.HasPrefix(text[strings.LastIndexByte(text, ')')+1:], " Z")
+}

@@ -1,0 +1,279 @@
+package keeper
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/line"
+	"github.com/universal-server/become/ground/process"
+	"github.com/universal-server/become/serve/wire"
+)
+
+const (
+	// leaveWithin is how long a process may take to end after it said that it
+	// cannot serve, or has closed its line.
+	leaveWithin = time.Second
+	// unreadyDrain bounds the drain of a process that is not ready: it can have accepted, but
+	// only a moment ago.
+	unreadyDrain = time.Second
+	// hearWithin bounds the wait for what a dead process has said and printed.
+	hearWithin = 100 * time.Millisecond
+)
+
+// end says how a process ended.
+type end struct {
+	told     bool          // it was to leave
+	ready    time.Duration // how long it was ready
+	err      error         // why it ended, unless told
+	hopeless bool          // another one would end as well
+}
+
+// life is one process from its start to the proof of its end. It belongs to the goroutine
+// of its slot.
+type life struct {
+	s     *slot
+	child *process.Process
+	conn  *line.Conn
+	talk  sync.WaitGroup // those who send and receive; awaited by finish
+	heard chan wire.FromProcess
+	words *words
+
+	ready    time.Time
+	end      end
+	unproven bool // it may still run
+}
+
+// live starts a process and returns when it is gone.
+func (s *slot) live() end {
+	stdout, stderr := s.k.opts.Output(s.status.ID)
+	l := &life{s: s, words: &words{}, heard: make(chan wire.FromProcess)}
+	if stderr != nil {
+		l.words.next = stderr
+	}
+	if err := l.start(stdout); err != nil {
+		closeAll(stdout, stderr)
+		kind := fault.KindOf(err)
+		hopeless := kind == fault.Invalid || kind == fault.NotFound || kind == fault.Denied
+		return end{err: s.fault(kind, err), hopeless: hopeless}
+	}
+	killed := l.follow()
+	l.finish(killed)
+	l.closeOutputs(stdout, stderr)
+	return l.end
+}
+
+func (l *life) start(stdout io.WriteCloser) error {
+	k, g := l.s.k, l.s.gen
+	spec := process.Spec{
+		Path: g.program.Path, Args: g.program.Args, Dir: g.program.Dir,
+		Env:    append(slices.Clone(g.program.Env), wire.Env+"=3"),
+		Stderr: l.words, Control: true, ExtraFiles: make([]*os.File, len(k.sockets)),
+	}
+	if stdout != nil {
+		spec.Stdout = stdout
+	}
+	order := wire.Start{
+		Service: g.program.Service, Generation: g.number, Process: l.s.status.Number, Settings: g.program.Settings,
+		Sockets: make([]wire.Socket, len(k.sockets)),
+	}
+	for i, s := range k.sockets {
+		spec.ExtraFiles[i], order.Sockets[i] = s.File, s.Socket
+	}
+	child, err := process.Start(k.alive, spec)
+	if err != nil {
+		return err
+	}
+	l.child, l.conn = child, line.New(child.Control(), nil)
+	l.s.set(func(st *ProcessStatus) {
+		st.State, st.PID, st.Started, st.Open, st.Accepted = Starting, child.PID(), time.Now(), 0, 0
+	})
+	// Not by the caller: a process need not read.
+	l.talk.Go(func() {
+		l.send(wire.ToProcess{Start: &order})
+		l.receive()
+	})
+	return nil
+}
+
+func (l *life) send(m wire.ToProcess) {
+	if data, err := json.Marshal(m); err == nil {
+		l.conn.Send(data)
+	}
+}
+
+// receive hears the process until its line ends.
+func (l *life) receive() {
+	defer close(l.heard)
+	for {
+		frame, err := l.conn.Receive()
+		if err != nil {
+			return
+		}
+		var m wire.FromProcess
+		if json.Unmarshal(frame, &m) != nil {
+			return
+		}
+		l.heard <- m // follow or finish takes it
+	}
+}
+
+// follow returns when the process has ended, with "", or has to be killed, and why.
+func (l *life) follow() (killed string) {
+	late := time.NewTimer(l.s.k.opts.StartWithin)
+	defer late.Stop()
+	stop, heard := l.s.stopped, l.heard
+	var deadline <-chan time.Time
+	for {
+		select {
+		case m, ok := <-heard:
+			if !ok {
+				heard = nil
+			}
+			l.hear(m)
+			if !ok || m.Failed != nil || m.Ready != nil {
+				late.Stop()
+			}
+			if (!ok || m.Failed != nil) && deadline == nil {
+				deadline = time.After(leaveWithin)
+			}
+		case <-stop:
+			stop = nil
+			late.Stop()
+			deadline = time.After(l.drain())
+		case <-late.C:
+			l.end.hopeless = true
+			return "it was not ready within " + l.s.k.opts.StartWithin.String()
+		case <-deadline:
+			if l.end.told {
+				return "it did not leave in time"
+			}
+			return "it has closed its line to the keeper"
+		case <-l.s.k.alive.Done():
+			l.end.told = true
+			return "its keeper ends"
+		case <-l.child.Done():
+			return ""
+		}
+	}
+}
+
+// hear takes one message of a living process.
+func (l *life) hear(m wire.FromProcess) {
+	switch {
+	case m.Ready != nil && l.ready.IsZero():
+		l.ready = time.Now()
+		l.s.set(func(st *ProcessStatus) {
+			if st.State == Starting {
+				st.State = Ready
+			}
+		})
+	case m.Stats != nil:
+		l.s.set(func(st *ProcessStatus) { st.Open, st.Accepted = m.Stats.Open, m.Stats.Accepted })
+	default:
+		l.hearFailed(m)
+	}
+}
+
+func (l *life) hearFailed(m wire.FromProcess) {
+	if m.Failed != nil {
+		l.end.err, l.end.hopeless = l.s.fault(fault.Remote, errors.New(m.Failed.Reason)), true
+	}
+}
+
+// drain tells the process to leave and returns after how long it is killed.
+func (l *life) drain() time.Duration {
+	within := l.s.k.opts.DrainWithin
+	if l.ready.IsZero() {
+		within = min(within, unreadyDrain)
+	}
+	l.end.told = true
+	l.s.set(func(st *ProcessStatus) { st.State = Draining })
+	order := wire.ToProcess{Drain: &wire.Drain{WithinMS: max(1, within.Milliseconds())}}
+	l.talk.Go(func() { l.send(order) })
+	// It ends what is open itself when its time is over, and needs a moment for that.
+	return within + min(within, time.Second)
+}
+
+// finish sees the process and its group gone, hears its last words and says how it ended.
+func (l *life) finish(killed string) {
+	k, log := l.s.k, l.s.k.opts.Logger.With("generation", l.s.gen.number, "process", l.s.status.Number, "pid", l.child.PID())
+	if err := l.child.Kill(); err != nil {
+		log.Error("cannot prove that a serving process is gone", "err", err)
+		l.unproven = true
+		k.mu.Lock()
+		k.unproven = append(k.unproven, err)
+		k.mu.Unlock()
+	}
+	if !l.ready.IsZero() {
+		l.end.ready = time.Since(l.ready)
+	}
+	l.child.Control().SetDeadline(time.Now().Add(hearWithin))
+	for m := range l.heard {
+		l.hearFailed(m) // it cannot become ready any more
+	}
+	l.conn.Close()
+	l.talk.Wait()
+	select {
+	case <-l.child.Done():
+	case <-time.After(hearWithin):
+	}
+	switch {
+	case l.end.told && killed != "":
+		log.Warn("killed a serving process", "reason", killed)
+	case l.end.told:
+		log.Debug("serving process left")
+	case l.end.err != nil: // it said why
+	case killed != "":
+		kind := fault.Lost
+		if l.ready.IsZero() && l.end.hopeless {
+			kind = fault.Deadline
+		}
+		l.end.err = l.s.fault(kind, l.reason(killed))
+	default:
+		l.end.err = l.s.fault(fault.Lost, l.reason(l.child.Exit().Reason))
+	}
+}
+
+// reason adds what the process printed last.
+func (l *life) reason(why string) error {
+	if last := l.words.last(); last != "" {
+		return fmt.Errorf("%s: %s", why, last)
+	}
+	return errors.New(why)
+}
+
+// fault is an error about the slot's process.
+func (s *slot) fault(kind fault.Kind, err error) error {
+	return fault.New(kind, "", fmt.Sprintf("process %d", s.status.Number), err)
+}
+
+// closeOutputs closes the writers when nothing is written to them any more.
+func (l *life) closeOutputs(stdout, stderr io.Closer) {
+	select {
+	case <-l.child.Done():
+		closeAll(stdout, stderr)
+		return
+	default:
+	}
+	if !l.unproven { // somebody writes for long, and the successor need not wait for that
+		l.s.k.wg.Go(func() {
+			<-l.child.Done()
+			closeAll(stdout, stderr)
+		})
+	}
+}
+
+func closeAll(all ...io.Closer) {
+	for _, c := range all {
+		if c != nil {
+			c.Close()
+		}
+	}
+}

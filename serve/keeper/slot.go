@@ -1,0 +1,98 @@
+package keeper
+
+import (
+	"sync"
+	"time"
+)
+
+// slot is the place of one process in a generation. Its goroutine, run, keeps a process in it
+// until stop.
+type slot struct {
+	k       *Keeper
+	gen     *generation
+	trial   *trial
+	once    sync.Once
+	stopped chan struct{} // closed by stop
+	crashes crashes       // of run
+
+	status ProcessStatus // guarded by k.mu
+}
+
+func newSlot(k *Keeper, g *generation, t *trial, number int) *slot {
+	return &slot{
+		k: k, gen: g, trial: t, stopped: make(chan struct{}),
+		status: ProcessStatus{ID: ID{g.number, number}, State: Starting, Started: time.Now()},
+	}
+}
+
+// stop tells the process in the slot to drain, and lets none follow it.
+func (s *slot) stop() { s.once.Do(func() { close(s.stopped) }) }
+
+// run returns when the slot was stopped and its process is gone.
+func (s *slot) run() {
+	defer s.leave()
+	for !s.isStopped() {
+		end := s.live()
+		if end.told || !s.pause(s.died(end)) {
+			return
+		}
+	}
+}
+
+func (s *slot) isStopped() bool {
+	select {
+	case <-s.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+// pause waits and reports whether the slot goes on.
+func (s *slot) pause(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.stopped:
+		return false
+	}
+}
+
+// died notes the death of the slot's process and returns how long its successor waits.
+func (s *slot) died(e end) time.Duration {
+	k := s.k
+	wait := s.crashes.add(&k.opts, time.Now(), e.ready)
+	k.opts.Logger.Warn("serving process died", "generation", s.gen.number, "process", s.status.Number, "err", e.err, "wait", wait)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	st := &s.status
+	st.State, st.PID, st.Open = Backoff, 0, 0
+	st.Restarts++
+	st.Reason = e.err.Error()
+	if s.crashes.failed {
+		st.State = Failed
+	}
+	s.trial.diedLocked(e.err, e.hopeless)
+	k.changeLocked()
+	return jitter(wait)
+}
+
+func (s *slot) leave() {
+	s.k.mu.Lock()
+	defer s.k.mu.Unlock()
+	delete(s.k.slots, s)
+	s.k.changeLocked()
+}
+
+// set changes the status.
+func (s *slot) set(f func(*ProcessStatus)) {
+	s.k.mu.Lock()
+	defer s.k.mu.Unlock()
+	f(&s.status)
+	s.k.changeLocked()
+}

@@ -1,0 +1,57 @@
+package keeper
+
+import (
+	"bytes"
+	"io"
+	"sync"
+)
+
+const (
+	wordsKept  = 8 << 10
+	wordsShown = 300
+)
+
+// words passes on what a process prints to standard error and keeps the end of it.
+type words struct {
+	next io.Writer // or nil
+
+	mu   sync.Mutex
+	tail []byte
+}
+
+// Write never fails: a log that cannot be written is no reason to lose the last words.
+func (w *words) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	w.tail = append(w.tail, b...)
+	if extra := len(w.tail) - wordsKept; extra > 0 {
+		w.tail = append(w.tail[:0], w.tail[extra:]...)
+	}
+	w.mu.Unlock()
+	if w.next != nil {
+		if _, err := w.next.Write(b); err != nil {
+			w.next = nil
+		}
+	}
+	return len(b), nil
+}
+
+// last returns the line that says most: the first of a panic, else the last one.
+func (w *words) last() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var found []byte
+	for l := range bytes.Lines(w.tail) {
+		l = bytes.TrimSpace(l)
+		if len(l) == 0 {
+			continue
+		}
+		found = l
+		if bytes.HasPrefix(l, []byte("panic: ")) || bytes.HasPrefix(l, []byte("fatal error: ")) {
+			break
+		}
+	}
+	if len(found) > wordsShown {
+		found = append(found[:wordsShown:wordsShown], "..."...)
+	}
+	return string(bytes.ToValidUTF8(found, []byte("?")))
+}
