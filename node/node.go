@@ -6,7 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -34,7 +36,8 @@ type Options struct {
 	// Slots is how many tasks run at once in each. Default: the number of CPUs.
 	Slots int
 	// Listen is the address of the embedded bus, and its host that of the workers'
-	// lines. Beyond loopback a Key must be given. Default 127.0.0.1 and any free port.
+	// lines. Beyond loopback a Key must be given. Default: 127.0.0.1 and the port of the last
+	// start, so that bosses find a restarted node again, or any free one.
 	Listen string
 	// URL of a bus to join instead of embedding one.
 	URL string
@@ -78,9 +81,6 @@ func (o *Options) setDefaults() {
 	}
 	if o.Slots <= 0 {
 		o.Slots = runtime.NumCPU()
-	}
-	if o.Listen == "" {
-		o.Listen = "127.0.0.1:0"
 	}
 	if o.Idle <= 0 {
 		o.Idle = 20 * time.Second
@@ -176,6 +176,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 // checkListen refuses to be open to other machines without a key that was
 // given on purpose.
 func (n *Node) checkListen() error {
+	if n.opts.Listen == "" {
+		return nil
+	}
 	host, _, err := net.SplitHostPort(n.opts.Listen)
 	if err != nil {
 		return fault.New(fault.Invalid, "listen at", n.opts.Listen, err).WithHint("want host:port, as in 127.0.0.1:4321")
@@ -210,24 +213,60 @@ func (n *Node) openKey() (*key.Key, error) {
 	return key.Load(path)
 }
 
-func (n *Node) openBus(ctx context.Context) error {
+func (n *Node) openBus(ctx context.Context) (err error) {
 	opts := &jet.Options{Name: "node " + n.ID(), Replicas: n.opts.Replicas, Logger: n.opts.Logger}
 	n.url = n.opts.URL
 	if n.url == "" {
-		server, err := embed.Start(embed.Options{
-			Dir: n.home.Bus(), Listen: n.opts.Listen, Key: n.key, Name: n.ID(),
-			SyncAlways: n.opts.Durable, MaxStore: n.opts.MaxStore, Logger: n.opts.Logger,
-		})
-		if err != nil {
+		if n.server, err = n.startServer(); err != nil {
 			return err
 		}
-		n.server, n.url = server, server.URL()
+		n.url = n.server.URL()
 	}
 	opts.Ticket = n.key.Ticket(key.Claims{Role: key.RoleNode, ID: n.ID(), Expires: time.Now().Add(10 * 365 * 24 * time.Hour)})
 	opts.Public = n.key.Public().String()
-	b, err := jet.Connect(ctx, n.url, opts)
-	n.bus = b
+	n.bus, err = jet.Connect(ctx, n.url, opts)
 	return err
+}
+
+// startServer starts the embedded bus, without an address at the one of the
+// last start if it is still free.
+func (n *Node) startServer() (*embed.Server, error) {
+	opts := embed.Options{
+		Dir: n.home.Bus(), Listen: n.opts.Listen, Key: n.key, Name: n.ID(),
+		SyncAlways: n.opts.Durable, MaxStore: n.opts.MaxStore, Logger: n.opts.Logger,
+	}
+	if opts.Listen != "" {
+		return embed.Start(opts)
+	}
+	path := filepath.Join(n.home.Dir(), "address")
+	if last, err := os.ReadFile(path); err == nil && free(string(last)) {
+		opts.Listen = string(last)
+	}
+	server, err := embed.Start(opts)
+	if fault.KindOf(err) == fault.Busy && opts.Listen != "" { // somebody was faster
+		opts.Listen = ""
+		server, err = embed.Start(opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if u, err := url.Parse(server.URL()); err == nil {
+		os.WriteFile(path, []byte(u.Host), 0o600) // only a convenience
+	}
+	return server, nil
+}
+
+// free reports whether a loopback address can be listened at.
+func free(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil || !loopback(host) {
+		return false
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
 }
 
 // listen subscribes to what bosses and clients ask of nodes.

@@ -390,3 +390,34 @@ func TestSurvive_AMillionQueuedJobs(t *testing.T) {
 		t.Errorf("beside them: %d, %v", v, err)
 	}
 }
+
+// A boss that holds calls and waits for jobs while its node is killed and
+// started again at the same address goes on by itself.
+func TestSurvive_BossesFindARestartedNodeAgain(t *testing.T) {
+	dir := t.TempDir()
+	first, before := other(t, "node", dir, "1", "2")
+	ctx := soon(t)
+	f := connectHome(t, dir)
+	if _, err := square.Call(ctx, f, 1); err != nil {
+		t.Fatal(err)
+	}
+	job, err := sleep.Submit(ctx, f, 200)
+	if err != nil {
+		t.Fatal(err)
+	}
+	call := sleep.Go(ctx, f, 200)
+	first.Process.Kill()
+	first.Wait()
+	if _, after := other(t, "node", dir, "1", "2"); after != before {
+		t.Fatalf("it was at %s and is at %s", before, after)
+	}
+	if _, err := call.Wait(ctx); err != nil {
+		t.Errorf("call: %v", err)
+	}
+	if _, err := job.Wait(ctx); err != nil {
+		t.Errorf("job: %v", err)
+	}
+	if v, err := square.Call(ctx, f, 5); v != 25 || err != nil {
+		t.Errorf("another call: %d, %v", v, err)
+	}
+}

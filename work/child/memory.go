@@ -11,7 +11,9 @@ import (
 // watchMemory gives up the process when its heap stays above the limit after
 // a collection. It looks often: an interpreted loop can take a gigabyte in a second.
 func (c *child) watchMemory(ctx context.Context, limit int64) {
-	debug.SetMemoryLimit(limit)
+	// Above the limit, or the collector would fight for the last bytes of a process
+	// that is lost anyway.
+	debug.SetMemoryLimit(limit + limit/4)
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
