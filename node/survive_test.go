@@ -421,3 +421,24 @@ func TestSurvive_BossesFindARestartedNodeAgain(t *testing.T) {
 		t.Errorf("another call: %d, %v", v, err)
 	}
 }
+
+// Leaving a fleet that is gone takes no time.
+func TestSurvive_ABossClosesWithoutItsBus(t *testing.T) {
+	dir := t.TempDir()
+	n, _ := other(t, "node", dir, "1", "2")
+	f := connectHome(t, dir)
+	call := sleep.Go(t.Context(), f, 60_000)
+	eventually(t, soon(t), "the call runs", func() bool { return call.State() == become.StateRunning })
+	n.Process.Kill()
+	n.Wait()
+	closed := make(chan error, 1)
+	go func() { closed <- f.Close() }()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Error("it still waits for a bus that is gone")
+	}
+	if _, err := call.Wait(soon(t)); err == nil {
+		t.Error("a call succeeded that nobody ran")
+	}
+}
