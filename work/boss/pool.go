@@ -97,15 +97,25 @@ type workerLine struct {
 	credit int
 	packs  map[uint64]*pack
 	nextID uint64
-	demand int       // what the worker is to be told
-	rested time.Time // until then it gets no packs: it returned one untouched
-	ends   []ending  // outcomes' own, for the goroutine that reads the line
+	demand int                    // what the worker is to be told
+	rested map[*backlog]time.Time // until then it gets no packs of these: it returned one untouched
+	ends   []ending               // outcomes' own, for the goroutine that reads the line
 
 	telling sync.Mutex // held while demand is sent; taken before the pool's mutex
 	told    int        // what the worker was last told; guarded by telling
 }
 
 func (l *workerLine) free() int { return l.credit - len(l.packs) }
+
+// restsFrom reports whether the worker just said that it has no slot for q.
+func (l *workerLine) restsFrom(q *backlog) bool {
+	until, ok := l.rested[q]
+	if ok && time.Now().After(until) {
+		delete(l.rested, q)
+		return false
+	}
+	return ok
+}
 
 func (l *workerLine) worker() Worker {
 	return Worker{ID: l.to.Worker, Node: l.to.Node, PID: l.to.PID}
@@ -312,12 +322,18 @@ func (p *pool) sendCancels(l *workerLine, pk *pack) {
 // dispatchLocked fills the credit there is with packs from the backlogs, in
 // turns, and tells the workers what else is wanted.
 func (p *pool) dispatchLocked(frames []frame) []frame {
-	for len(p.turns) > 0 {
-		l := p.freestLocked()
-		if l == nil {
+	for passed := 0; passed < len(p.turns); {
+		q := p.turns[0]
+		l := p.freestLocked(q)
+		if l == nil && !p.anyFreeLocked() {
 			break
 		}
-		q := p.turns[0]
+		if l == nil { // the turn is the next one's: its workers may be others
+			p.turns = append(p.turns[1:], q)
+			passed++
+			continue
+		}
+		passed = 0
 		pk := p.fillLocked(q)
 		if q.len() == 0 {
 			p.turns = p.turns[1:]
@@ -344,13 +360,22 @@ func (p *pool) dispatchLocked(frames []frame) []frame {
 	return frames
 }
 
-// freestLocked returns the line with the most credit left, or nil. Among
+func (p *pool) anyFreeLocked() bool {
+	for _, l := range p.lines {
+		if l.free() > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// freestLocked returns the line with the most credit left for q, or nil. Among
 // equals it is the one used last, whose worker is still awake: calls made one after
 // another are faster so.
-func (p *pool) freestLocked() *workerLine {
+func (p *pool) freestLocked(q *backlog) *workerLine {
 	var best *workerLine
 	for _, l := range p.lines {
-		if l.free() <= 0 || !l.rested.IsZero() && !time.Now().After(l.rested) {
+		if l.free() <= 0 || l.restsFrom(q) {
 			continue
 		}
 		if best == nil || l.free() > best.free() || l.free() == best.free() && l == p.last {
@@ -497,8 +522,11 @@ func (p *pool) returnedLocked(l *workerLine, pk *pack, o task.Outcomes) []ending
 		c.tried--
 	}
 	pk.limit = o.Limit
-	if o.Limit == 0 { // untouched: the slots are taken by others
-		l.rested = time.Now().Add(2 * task.Budget)
+	if o.Limit == 0 { // untouched: the slots, or the function's own, are taken by others
+		if l.rested == nil {
+			l.rested = map[*backlog]time.Time{}
+		}
+		l.rested[pk.q] = time.Now().Add(2 * task.Budget)
 		time.AfterFunc(2*task.Budget+time.Millisecond, p.dispatch)
 	}
 	return p.requeueLocked(pk.q, back)
