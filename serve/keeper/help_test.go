@@ -51,13 +51,13 @@ type settings struct {
 }
 
 // serve is a serving process. On each connection it says "GENERATION NUMBER PID", waits for a line, and
-// answers "done".
+// answers "done". It exits without what os.Exit does for coverage, which prints.
 func serve() {
 	fd, _ := strconv.Atoi(os.Getenv(wire.Env))
 	nc, err := process.Inherited(fd)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		syscall.Exit(1)
 	}
 	conn := line.New(nc, nil)
 	say := func(m wire.FromProcess) {
@@ -70,7 +70,7 @@ func serve() {
 			err = json.Unmarshal(data, &m)
 		}
 		if err != nil {
-			os.Exit(4) // the keeper is gone
+			syscall.Exit(4) // the keeper is gone
 		}
 		return m
 	}
@@ -83,19 +83,19 @@ func serve() {
 	switch set.Mode {
 	case "exit":
 		fmt.Fprintln(os.Stderr, "no configuration found")
-		os.Exit(3)
+		syscall.Exit(3)
 	case "panic":
 		panic("everything is lost")
 	case "hang":
 		select {}
 	case "refuse":
 		say(wire.FromProcess{Failed: &wire.Failed{Reason: "the database is away"}})
-		os.Exit(1)
+		syscall.Exit(1)
 	}
 	listener, err := net.FileListener(os.NewFile(uintptr(fd+1), "socket"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		syscall.Exit(1)
 	}
 	var serving sync.WaitGroup
 	var open, accepted atomic.Int64
@@ -125,7 +125,7 @@ func serve() {
 	switch set.Mode {
 	case "crash":
 		fmt.Fprintln(os.Stderr, "out of luck")
-		os.Exit(5)
+		syscall.Exit(5)
 	case "mute":
 		nc.Close()
 		select {}
@@ -137,7 +137,7 @@ func serve() {
 	}
 	listener.Close()
 	serving.Wait()
-	os.Exit(0)
+	syscall.Exit(0)
 }
 
 // keep is a keeper of its own: it says the pids of its processes and stays.
@@ -248,6 +248,20 @@ func (b *bench) settled(generation uint64, n int) keeper.Status {
 	return b.await(fmt.Sprintf("%d processes of generation %d", n, generation), func(st keeper.Status) bool {
 		return len(st.Processes) == n && ready(st, generation) == n
 	})
+}
+
+// next returns a context that ends with the next change.
+func (b *bench) next() context.Context {
+	changed := b.Changed()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		defer cancel()
+		select {
+		case <-changed:
+		case <-ctxOf(b.t).Done():
+		}
+	}()
+	return ctx
 }
 
 func ready(st keeper.Status, generation uint64) (n int) {

@@ -18,7 +18,7 @@ const (
 	// MaxProcs is the most processes that one keeper has in a generation.
 	MaxProcs = 1024
 
-	maxSettings = 1 << 20 // bytes; a frame holds them
+	maxSettings = 512 << 10 // bytes; a frame holds them, escaped too
 	historyKept = 10
 )
 

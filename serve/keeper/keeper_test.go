@@ -7,12 +7,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -205,6 +207,27 @@ func TestDeploy_GoesBackWhenTheNewOneCrashesInItsProbation(t *testing.T) {
 	}
 }
 
+func TestDeploy_NeitherVersionCanServe(t *testing.T) {
+	b := newBench(t, &keeper.Options{Probation: time.Hour, RetryFailed: 50 * time.Millisecond})
+	path, remove := flag(t)
+	remove()
+	p := programOf(settings{Mode: "exit", File: path})
+	b.deploy(p, 1)
+	b.deploy(p, 1)
+	b.settled(2, 1)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(b.pids()[0], syscall.SIGKILL)
+	b.await("report", func(st keeper.Status) bool {
+		return strings.Contains(st.Report, "cannot keep generation 2") &&
+			strings.Contains(st.Report, "and the program before cannot come back: cannot deploy generation 3")
+	})
+	remove()
+	b.settled(2, 1) // it was not given up
+	b.mustAsk()
+}
+
 func TestDeploy_ReadyThenCrash(t *testing.T) {
 	b := newBench(t, &keeper.Options{Probation: time.Hour, MaxDeaths: -1})
 	b.deploy(program("serve"), 1)
@@ -322,7 +345,7 @@ func TestKeeper_ReplacesAProcessThatClosesItsLine(t *testing.T) {
 	b := newBench(t, &keeper.Options{Probation: time.Hour, MaxDeaths: -1})
 	b.deploy(program("mute"), 1)
 	st := b.await("death", func(st keeper.Status) bool { return st.Processes[0].Restarts == 1 && st.Report != "" })
-	if got := st.Processes[0].Reason; !strings.Contains(got, "closed its line") {
+	if got := st.Processes[0].Reason; !strings.Contains(got, "its line to the keeper ended") {
 		t.Errorf("got %q", got)
 	}
 }
@@ -454,6 +477,48 @@ func TestPause_ConnectsWait(t *testing.T) {
 	if err := b.Resume(ctxOf(t)); err != nil { // nothing to do
 		t.Error(err)
 	}
+}
+
+func TestKeeper_OperationsTogetherUnderLoad(t *testing.T) {
+	b := newBench(t, nil)
+	b.deploy(program("serve"), 2)
+	stop := b.load(2)
+	var wg sync.WaitGroup
+	for seed := range uint64(3) {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(seed, 1))
+			for range 10 {
+				ctx, cancel := context.WithCancel(ctxOf(t))
+				if r.IntN(4) == 0 { // some give up, before they begin or in the middle
+					context.AfterFunc(b.next(), cancel)
+				}
+				switch r.IntN(7) {
+				case 0, 1:
+					b.Deploy(ctx, program("serve"), 1+r.IntN(3))
+				case 2:
+					b.Deploy(ctx, program("refuse"), 1)
+				case 3:
+					b.Scale(ctx, 1+r.IntN(3))
+				case 4:
+					b.Restart(ctx)
+				case 5:
+					b.Rollback(ctx)
+				case 6:
+					b.Pause(ctx)
+					if err := b.Resume(ctxOf(t)); err != nil {
+						t.Error(err)
+					}
+				}
+				cancel()
+			}
+		})
+	}
+	wg.Wait()
+	if answered, failed := stop(); answered == 0 || len(failed) > 0 {
+		t.Errorf("%d answered, failed: %v", answered, failed)
+	}
+	st := b.Status()
+	b.settled(st.Generation, st.Procs)
 }
 
 func TestClose_LeavesNothing(t *testing.T) {

@@ -154,7 +154,7 @@ func (l *life) follow() (killed string) {
 			if l.end.told {
 				return "it did not leave in time"
 			}
-			return "it has closed its line to the keeper"
+			return "its line to the keeper ended"
 		case <-l.s.k.alive.Done():
 			l.end.told = true
 			return "its keeper ends"
@@ -183,7 +183,7 @@ func (l *life) hear(m wire.FromProcess) {
 
 func (l *life) hearFailed(m wire.FromProcess) {
 	if m.Failed != nil {
-		l.end.err, l.end.hopeless = l.s.fault(fault.Remote, errors.New(m.Failed.Reason)), true
+		l.end.err, l.end.hopeless = l.s.fault(fault.Remote, errors.New(shown([]byte(m.Failed.Reason)))), true
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 
 const (
 	wordsKept  = 8 << 10
-	wordsShown = 300
+	wordsShown = 500
 )
 
 // words passes on what a process prints to standard error and keeps the end of it.
@@ -50,8 +50,13 @@ func (w *words) last() string {
 			break
 		}
 	}
-	if len(found) > wordsShown {
-		found = append(found[:wordsShown:wordsShown], "..."...)
+	return shown(found)
+}
+
+// shown bounds what a process says about itself.
+func shown(text []byte) string {
+	if len(text) > wordsShown {
+		text = append(text[:wordsShown:wordsShown], "..."...)
 	}
-	return string(bytes.ToValidUTF8(found, []byte("?")))
+	return string(bytes.ToValidUTF8(text, []byte("?")))
 }
