@@ -29,7 +29,7 @@ type rule struct {
 
 var rules = []rule{
 	{
-		of: []string{"ground"}, never: []string{"work", "fleet", "node", "cmd", "examples", "."},
+		of: []string{"ground"}, never: []string{"work", "serve", "fleet", "node", "cmd", "examples", "."},
 		why: "the ground knows nothing of what stands on it",
 	}, {
 		of: []string{"work"}, never: []string{"fleet", "node", "cmd", "examples", "."},
@@ -38,7 +38,16 @@ var rules = []rule{
 		of: []string{"fleet"}, never: []string{"node", "cmd", "examples", ".", "ground/bus/embed"},
 		why: "every program carries it: no server may come along",
 	}, {
-		of: []string{"."}, never: []string{"node", "cmd", "examples", "ground/bus/embed", "work/engine/js", "work/engine/js/prepare"},
+		of: []string{"serve"}, never: []string{"work", "fleet", "node", "cmd", "examples", "."},
+		why: "what serves stands on the ground only, and needs no fleet",
+	}, {
+		of: []string{"serve/socket", "serve/service", "serve/wire"}, never: []string{"serve/keeper"},
+		why: "keeper and serving process meet at the line, as their processes do",
+	}, {
+		of: []string{"serve/keeper"}, never: []string{"serve/service"},
+		why: "keeper and serving process meet at the line, as their processes do",
+	}, {
+		of: []string{"."}, never: []string{"serve/keeper", "node", "cmd", "examples", "ground/bus/embed", "work/engine/js", "work/engine/js/prepare"},
 		why: "a program that travels is small",
 	}, {
 		of: []string{"node"}, never: []string{"cmd", "examples", "work/worker", "work/boss", "work/engine/js", "work/engine/native"},
@@ -189,7 +198,8 @@ func TestArchitecture_EveryPackageSaysWhatItIs(t *testing.T) {
 // loud are files that may print to standard output or end the process, beside
 // commands.
 var loud = map[string]string{
-	"main.go": "become.Main is a program's main function",
+	"main.go":  "become.Main is a program's main function",
+	"serve.go": "become.Serve is one too",
 }
 
 // panics are files that may panic, beside commands.

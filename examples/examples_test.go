@@ -12,6 +12,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,10 +38,14 @@ var examples = map[string]func(t *testing.T, p program){
 	"echo":      echo,
 	"factorial": factorial,
 	"futures":   futures,
+	"hello":     hello,
 	"patch":     patch,
 	"pool":      pool,
 	"wordcount": wordcount,
 }
+
+// services are those examples that serve: they are not run on a fleet.
+var services = map[string]bool{"hello": true}
 
 func TestMain(m *testing.M) {
 	// The node of these tests hosts scripts in this binary, as the command does in its own.
@@ -141,7 +146,11 @@ func checkDoc(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"\n\tgo run ./examples/" + name, "\n\tgo run ./cmd/become run ./examples/" + name} {
+	lines := []string{"\n\tgo run ./examples/" + name, "\n\tgo run ./cmd/become run ./examples/" + name}
+	if services[name] {
+		lines = []string{"\n\tgo run ./examples/" + name + " --listen "}
+	}
+	for _, line := range lines {
 		if !strings.Contains("\n"+strings.ReplaceAll(file.Doc.Text(), "\r", ""), line) {
 			t.Errorf("the doc comment of examples/%s lacks the line %q", name, strings.TrimSpace(line))
 		}
@@ -381,4 +390,52 @@ func ask(t *testing.T, port, text string) string {
 		t.Fatal(fault.New(fault.KindOf(err), "ask", port, err))
 	}
 	return string(answer)
+}
+
+// hello serves until it is interrupted.
+func hello(t *testing.T, p program) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, p.path, "--listen", "127.0.0.1:0")
+	cmd.Env = p.env
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	lines.Scan()
+	_, addr, ok := strings.Cut(lines.Text(), ": serving on ")
+	if !ok {
+		t.Fatalf("got %q", lines.Text())
+	}
+	for path, want := range map[string]string{"": "hello world\n", "you": "hello you\n"} {
+		res, err := http.Get("http://" + addr + "/" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if string(got) != want || err != nil {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	p.fails(t, "address already in use", "--listen", addr)
+	p.fails(t, `"nonsense" is no flag`, "nonsense")
+	if runtime.GOOS == "windows" {
+		cmd.Process.Kill()
+		cmd.Wait()
+		return
+	}
+	cmd.Process.Signal(os.Interrupt)
+	for lines.Scan() {
+		t.Errorf("it said %q", lines.Text())
+	}
+	cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit code %d after an interrupt, want 130", code)
+	}
 }

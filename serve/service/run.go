@@ -1,0 +1,153 @@
+package service
+
+import (
+	"io"
+	"sync"
+
+	"github.com/universal-server/become/serve/socket"
+	"github.com/universal-server/become/serve/wire"
+)
+
+// run is one service being served. mu guards what is below it.
+type run struct {
+	service Service
+	opts    Options
+	own     []*socket.Socket
+	passed  chan struct{} // closed when the probe has passed
+	slots   chan struct{} // holds an item for each open connection; nil: any number
+	leaving chan struct{} // closed when the drain begins
+
+	mu       sync.Mutex
+	waiting  map[any]bool // sockets at which the service has not waited yet
+	doors    []io.Closer  // to be closed when the drain begins
+	conns    map[io.Closer]struct{}
+	accepted uint64
+	draining bool
+	emptied  chan struct{} // holds an item when the last connection was closed
+	changed  chan struct{} // holds an item when the stats have changed
+}
+
+func newRun(s Service, sockets []*socket.Socket, o Options) *run {
+	r := &run{
+		service: s, opts: o, own: sockets,
+		passed: make(chan struct{}), leaving: make(chan struct{}), emptied: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), waiting: map[any]bool{}, conns: map[io.Closer]struct{}{},
+	}
+	if s.MaxConns > 0 {
+		r.slots = make(chan struct{}, s.MaxConns)
+	}
+	return r
+}
+
+// sockets returns the sockets as the service gets them.
+func (r *run) sockets() Sockets {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := make(Sockets, len(r.own))
+	for i, s := range r.own {
+		c := *s
+		if s.Listener != nil {
+			l := &listener{Listener: s.Listener, r: r}
+			c.Listener = l
+			r.waiting[l] = true
+			r.doors = append(r.doors, s.Listener)
+		} else {
+			p := &packets{PacketConn: s.Packet, r: r}
+			c.Packet = p
+			r.waiting[p] = true
+			r.doors = append(r.doors, p)
+		}
+		all[i] = &c
+	}
+	return all
+}
+
+// waits notes that the service waits at a socket, and says so when it does at all.
+func (r *run) waits(at any) {
+	r.mu.Lock()
+	first := r.waiting[at]
+	delete(r.waiting, at)
+	all := first && len(r.waiting) == 0
+	r.mu.Unlock()
+	if all {
+		r.opts.OnReady()
+	}
+}
+
+// add counts a connection.
+func (r *run) add(c io.Closer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.conns[c] = struct{}{}
+	r.accepted++
+	r.changeLocked()
+}
+
+func (r *run) remove(c io.Closer) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.conns[c]; !ok {
+		return
+	}
+	delete(r.conns, c)
+	r.changeLocked()
+	if len(r.conns) == 0 {
+		select {
+		case r.emptied <- struct{}{}:
+		default:
+		}
+	}
+	if r.slots != nil {
+		<-r.slots
+	}
+}
+
+func (r *run) changeLocked() {
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+func (r *run) open() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.conns)
+}
+
+func (r *run) stats() wire.Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return wire.Stats{Open: len(r.conns), Accepted: r.accepted}
+}
+
+func (r *run) startDrain() {
+	r.mu.Lock()
+	doors := r.doors
+	if !r.draining {
+		r.draining = true
+		close(r.leaving)
+	}
+	r.mu.Unlock()
+	for _, d := range doors {
+		d.Close()
+	}
+}
+
+// closeAll closes what is open and says how many connections that were.
+func (r *run) closeAll() int {
+	r.startDrain()
+	r.mu.Lock()
+	all := make([]io.Closer, 0, len(r.conns))
+	for c := range r.conns {
+		all = append(all, c)
+	}
+	r.mu.Unlock()
+	for _, c := range all {
+		c.Close()
+	}
+	for _, s := range r.own {
+		s.Close()
+	}
+	return len(all)
+}

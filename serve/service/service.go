@@ -1,0 +1,202 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/socket"
+)
+
+// Sockets are what a service serves on.
+type Sockets []*socket.Socket
+
+// Listeners returns the listeners, or fault.Invalid when another socket is among them.
+func (s Sockets) Listeners() ([]net.Listener, error) {
+	var all []net.Listener
+	for _, one := range s {
+		if one.Listener == nil {
+			return nil, fault.Text(fault.Invalid, "serve on", one.Network+" "+one.Addr, "the service needs connections: tcp or unix")
+		}
+		all = append(all, one.Listener)
+	}
+	return all, nil
+}
+
+// Packets is the same for packet sockets.
+func (s Sockets) Packets() ([]net.PacketConn, error) {
+	var all []net.PacketConn
+	for _, one := range s {
+		if one.Packet == nil {
+			return nil, fault.Text(fault.Invalid, "serve on", one.Network+" "+one.Addr, "the service needs packets: udp")
+		}
+		all = append(all, one.Packet)
+	}
+	return all, nil
+}
+
+// Service is what a process can serve as. Name and Serve are required.
+type Service struct {
+	Name string
+	// Serve serves until the sockets say net.ErrClosed, which is no failure then. ctx ends at the
+	// same time. See Each, Conn and HTTP for ready ones.
+	Serve func(ctx context.Context, s Sockets) error
+	// Ready returns nil when connections may come. Default: at once.
+	Ready func(ctx context.Context) error
+	// Configure takes the settings, JSON, before anything else; it is not called without any.
+	Configure func(json.RawMessage) error
+	// MaxConns is how many connections are open at once. Default: any number.
+	MaxConns int
+}
+
+func (s Service) check() error {
+	switch {
+	case s.Name == "":
+		return fault.Text(fault.Invalid, "serve", "", "the service has no name")
+	case s.Serve == nil:
+		return fault.Text(fault.Invalid, "serve", s.Name, "the service has no function")
+	case s.MaxConns < 0:
+		return fault.Text(fault.Invalid, "serve", s.Name, "MaxConns is negative")
+	}
+	return nil
+}
+
+func (s Service) configure(settings json.RawMessage) error {
+	if len(settings) == 0 {
+		return nil
+	}
+	if s.Configure == nil {
+		return fault.Text(fault.Invalid, "configure", s.Name, "the service has no settings")
+	}
+	if err := s.Configure(settings); err != nil {
+		return fault.New(fault.Invalid, "configure", s.Name, err)
+	}
+	return nil
+}
+
+// Options of a run. Nil and zero mean the defaults.
+type Options struct {
+	// Settings is the service's settings as JSON. A keeper's come first.
+	Settings json.RawMessage
+	// DrainWithin is how long open connections may go on when nobody says otherwise. Default 30 s.
+	DrainWithin time.Duration
+	// OnReady is called once when the service is ready.
+	OnReady func()
+	// Logger. Default: none.
+	Logger *slog.Logger
+}
+
+func (o *Options) withDefaults() Options {
+	var d Options
+	if o != nil {
+		d = *o
+	}
+	if d.DrainWithin <= 0 {
+		d.DrainWithin = 30 * time.Second
+	}
+	if d.OnReady == nil {
+		d.OnReady = func() {}
+	}
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	return d
+}
+
+// closeWithin is how long a service may take to return once all its connections were closed.
+const closeWithin = time.Second
+
+// Run serves on the sockets, which it closes, until ctx ends and the service is drained, or the service
+// itself ends. nil when it drained in time. fault.Deadline when connections had to be closed.
+func Run(ctx context.Context, s Service, sockets []*socket.Socket, opts *Options) error {
+	o := opts.withDefaults()
+	if err := s.check(); err != nil {
+		return err
+	}
+	if err := s.configure(o.Settings); err != nil {
+		return err
+	}
+	return newRun(s, sockets, o).run(ctx, func() time.Duration { return o.DrainWithin })
+}
+
+// run serves until ctx ends, then drains for as long as within says.
+func (r *run) run(ctx context.Context, within func() time.Duration) error {
+	defer r.closeAll()
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	probed := make(chan error, 1)
+	go func() { probed <- r.probe(serving) }()
+	served := make(chan error, 1)
+	go func() { served <- r.service.Serve(serving, r.sockets()) }()
+	for probes := probed; ; {
+		select {
+		case err := <-probes:
+			if probes = nil; err != nil && ctx.Err() == nil {
+				return fault.New(fault.KindOf(err), "make ready", r.service.Name, err)
+			}
+			continue
+		case err := <-served:
+			if err == nil && r.open() == 0 || err != nil && ctx.Err() == nil {
+				return r.failed(err)
+			}
+			served <- err // it has ended; what is open goes on
+			stop()
+		case <-ctx.Done():
+			stop()
+		}
+		return r.drain(served, within())
+	}
+}
+
+// drain ends the accepting and waits until all is done, or the time is over.
+func (r *run) drain(served chan error, within time.Duration) error {
+	r.startDrain()
+	late := time.NewTimer(within)
+	defer late.Stop()
+	var err error
+	for served != nil || r.open() > 0 { // the service may accept one more while it runs
+		select {
+		case err = <-served:
+			served = nil
+		case <-r.emptied:
+		case <-late.C:
+			n := r.closeAll()
+			if served != nil {
+				last := time.NewTimer(closeWithin)
+				defer last.Stop()
+				select {
+				case <-served:
+				case <-last.C:
+				}
+			}
+			r.opts.Logger.Warn("connections had to be closed", "count", n)
+			return fault.Text(fault.Deadline, "drain", r.service.Name, "connections were still open and had to be closed")
+		}
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, context.Canceled) {
+		return r.failed(err)
+	}
+	return nil
+}
+
+func (r *run) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fault.New(fault.KindOf(err), "serve", r.service.Name, err)
+}
+
+// probe asks the service whether it is ready and opens the doors.
+func (r *run) probe(ctx context.Context) error {
+	if r.service.Ready != nil {
+		if err := r.service.Ready(ctx); err != nil {
+			return err
+		}
+	}
+	close(r.passed)
+	return nil
+}

@@ -1,0 +1,121 @@
+package become
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/service"
+)
+
+// ServiceOptions are a service's own wishes. The zero value means the defaults.
+type ServiceOptions struct {
+	// Settings is a pointer to a struct that is filled from JSON before the service begins; what it
+	// holds are the defaults. A field it does not know is an error.
+	Settings any
+	// Ready returns nil when connections may come; none is taken before. Default: at once.
+	Ready func(ctx context.Context) error
+	// MaxConns is how many connections are open at once in one process; others wait. Default: any number.
+	MaxConns int
+	// DrainWithin is how long open connections may go on when the service ends. A keeper's own
+	// wish goes first. Default 30 s.
+	DrainWithin time.Duration
+	// The rest is for HTTP. A negative duration means none.
+
+	// HeaderWithin bounds the reading of a request's header. Default 10 s.
+	HeaderWithin time.Duration
+	// IdleWithin is how long a connection waits for its next request. Default 2 min.
+	IdleWithin time.Duration
+	// ReadWithin and WriteWithin bound a whole request and its answer. Default: none.
+	ReadWithin, WriteWithin time.Duration
+	// IdleGrace is how long an idle connection is kept for one more request when the
+	// service ends. Default 5 s.
+	IdleGrace time.Duration
+}
+
+// Server is a service of this program, made by [Service], [Conn], [Packet] or [HTTP],
+// to be given to [Serve].
+type Server struct {
+	service service.Service
+	within  time.Duration
+}
+
+// Service is a service that accepts its connections itself. f is called once for
+// each listener. When the service is to end, ctx ends and Accept returns net.ErrClosed, which f may return;
+// what it accepted goes on until the drain's deadline.
+func Service(name string, f func(ctx context.Context, l net.Listener) error, opts ...ServiceOptions) *Server {
+	return newServer(name, f == nil, opts, func(ServiceOptions) func(context.Context, service.Sockets) error {
+		return service.Each(f)
+	})
+}
+
+// Conn is a service that is called for each connection, in a goroutine of its own; the connection is
+// closed when f returns. A panic ends that connection only. ctx ends when the service is
+// to end: f may go on until the drain's deadline.
+func Conn(name string, f func(ctx context.Context, c net.Conn) error, opts ...ServiceOptions) *Server {
+	return newServer(name, f == nil, opts, func(ServiceOptions) func(context.Context, service.Sockets) error {
+		return service.Conn(f, slog.Default())
+	})
+}
+
+// Packet is a service of datagrams. f is called once for each socket. When the service is to end,
+// ctx ends and ReadFrom returns net.ErrClosed; answers can still be written.
+func Packet(name string, f func(ctx context.Context, p net.PacketConn) error, opts ...ServiceOptions) *Server {
+	return newServer(name, f == nil, opts, func(ServiceOptions) func(context.Context, service.Sockets) error {
+		return service.EachPacket(f)
+	})
+}
+
+// HTTP is a service of requests. When it is to end, requests under way are finished and each
+// connection is told to close with its next answer.
+func HTTP(name string, h http.Handler, opts ...ServiceOptions) *Server {
+	return newServer(name, h == nil, opts, func(o ServiceOptions) func(context.Context, service.Sockets) error {
+		return service.HTTP(h, service.HTTPOptions{
+			HeaderWithin: o.HeaderWithin, IdleWithin: o.IdleWithin, ReadWithin: o.ReadWithin, WriteWithin: o.WriteWithin,
+			Grace: o.IdleGrace, Logger: slog.Default(),
+		})
+	})
+}
+
+func newServer(name string, missing bool, opts []ServiceOptions, serve func(ServiceOptions) func(context.Context, service.Sockets) error) *Server {
+	var o ServiceOptions
+	if len(opts) > 0 {
+		o = opts[len(opts)-1]
+	}
+	s := &Server{within: o.DrainWithin, service: service.Service{Name: name, Ready: o.Ready, MaxConns: o.MaxConns}}
+	if !missing { // Serve says that it is
+		s.service.Serve = serve(o)
+	}
+	if o.Settings != nil {
+		s.service.Configure = func(data json.RawMessage) error { return fill(o.Settings, data) }
+	}
+	return s
+}
+
+func fill(settings any, data []byte) error {
+	if reflect.TypeOf(settings).Kind() != reflect.Pointer {
+		return errors.New("the settings are not a pointer")
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	return d.Decode(settings)
+}
+
+// servicesOf returns the services as package service wants them.
+func servicesOf(servers []*Server) ([]service.Service, error) {
+	all := make([]service.Service, len(servers))
+	for i, s := range servers {
+		if s == nil || !goodName.MatchString(s.service.Name) {
+			return nil, fault.Text(fault.Invalid, "serve", "", "a service's name is letters, digits, '_' and '-'")
+		}
+		all[i] = s.service
+	}
+	return all, nil
+}
