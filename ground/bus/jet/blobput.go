@@ -202,11 +202,16 @@ func (b *blobs) putInfo(ctx context.Context, info *jetstream.ObjectInfo) (old *j
 		m := &nats.Msg{Subject: subject, Data: data, Header: nats.Header{}}
 		m.Header.Set("Nats-Rollup", "sub")
 		m.Header.Set("Nats-Expected-Last-Subject-Sequence", strconv.FormatUint(expected, 10))
-		_, err = b.c.publish(ctx, m, true)
+		resent := false
+		err = untilLed(ctx, func() error {
+			_, again, err := b.c.publish(ctx, m, info.NUID+strconv.FormatUint(expected, 10))
+			resent = resent || again
+			return err
+		})
 		if err == nil {
 			return old, nil
 		}
-		if kindOf(err) != fault.Conflict { // with another writer: his is the one to replace
+		if resent || kindOf(err) != fault.Conflict { // with another writer: his is the one to replace
 			return nil, err
 		}
 	}

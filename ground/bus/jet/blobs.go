@@ -38,23 +38,22 @@ func (c *Conn) Blobs(ctx context.Context, spec bus.Spec) (bus.Blobs, error) {
 }
 
 func (c *Conn) openBlobs(ctx context.Context, spec bus.Spec) (jetstream.ObjectStore, error) {
-	store, err := c.js.ObjectStore(ctx, spec.Name)
-	if errors.Is(err, jetstream.ErrBucketNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
-		store, err = c.js.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket: spec.Name, TTL: spec.MaxAge, MaxBytes: unlimited(spec.MaxBytes), Storage: jetstream.FileStorage, Replicas: c.replicas,
-		})
-		if errors.Is(err, jetstream.ErrBucketExists) {
-			store, err = c.js.ObjectStore(ctx, spec.Name)
-		}
+	// As the client makes it, but for direct gets: any server answers those, also one
+	// that has not heard of the newest blobs.
+	_, err := c.openOnce(ctx, jetstream.StreamConfig{
+		Name: "OBJ_" + spec.Name, Subjects: []string{"$O." + spec.Name + ".C.>", "$O." + spec.Name + ".M.>"},
+		MaxAge: spec.MaxAge, MaxBytes: unlimited(spec.MaxBytes), MaxMsgs: -1, Discard: jetstream.DiscardNew,
+		AllowRollup: true, Duplicates: dedupWindow(spec.MaxAge),
+	})
+	if err != nil {
+		return nil, err
 	}
-	return store, err
+	return c.js.ObjectStore(ctx, spec.Name)
 }
 
 // Size returns the content's length.
 func (b *blobs) Size(ctx context.Context, name string) (int64, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	info, err := b.store.GetInfo(ctx, name)
+	info, err := b.info(ctx, name)
 	if err != nil {
 		return 0, wrong("look at blob", name, err)
 	}
@@ -65,7 +64,7 @@ func (b *blobs) Size(ctx context.Context, name string) (int64, error) {
 func (b *blobs) Delete(ctx context.Context, name string) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	err := b.store.Delete(ctx, name)
+	err := untilLed(ctx, func() error { return b.store.Delete(ctx, name) })
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return nil
 	}

@@ -19,6 +19,7 @@ const (
 	codeMemoryExceeded        = 10028
 	codeStreamStoreFailed     = 10077
 	codeNotEnabled            = 10076
+	codeDuplicateInProcess    = 10158
 	codeNotAvailable          = 10008
 	codeNoPeers               = 10005
 )

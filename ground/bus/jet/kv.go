@@ -106,7 +106,11 @@ func (k *kv) Put(ctx context.Context, key string, value []byte) (uint64, error) 
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	rev, err := k.bucket.Put(ctx, key, value)
+	var rev uint64
+	err := untilLed(ctx, func() (err error) {
+		rev, err = k.bucket.Put(ctx, key, value)
+		return err
+	})
 	return rev, wrong("store key", key, err)
 }
 
@@ -133,9 +137,15 @@ func (k *kv) Swap(ctx context.Context, key string, value []byte, revision uint64
 			return 0, fault.Text(fault.Conflict, "swap key", key, "it exists")
 		}
 	}
-	for {
+	for resent := false; ; {
 		m.Header.Set("Nats-Expected-Last-Subject-Sequence", strconv.FormatUint(expected, 10))
-		ack, err := k.c.publish(ctx, m, true)
+		var ack *jetstream.PubAck
+		err := untilLed(ctx, func() (err error) {
+			var again bool
+			ack, again, err = k.c.publish(ctx, m, m.Header.Get(attemptHeader))
+			resent = resent || again
+			return err
+		})
 		if err == nil {
 			return ack.Sequence, nil
 		}
@@ -148,6 +158,10 @@ func (k *kv) Swap(ctx context.Context, key string, value []byte, revision uint64
 		now, there, mine, err := k.present(context.WithoutCancel(ctx), m)
 		if mine {
 			return now, nil
+		}
+		if resent && fault.KindOf(failure) == fault.Conflict && now != expected {
+			// An earlier delivery may have won, and another writer come after it.
+			return 0, fault.New(fault.Lost, "swap key", key, errors.New("the bus was away: it may have happened or not"))
 		}
 		unchanged := now == revision || revision == 0 && !there
 		if err != nil || fault.KindOf(failure) != fault.Conflict || !unchanged {
@@ -192,5 +206,5 @@ func (k *kv) Delete(ctx context.Context, key string) error {
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	return wrong("delete key", key, k.bucket.Delete(ctx, key))
+	return wrong("delete key", key, untilLed(ctx, func() error { return k.bucket.Delete(ctx, key) }))
 }

@@ -96,10 +96,13 @@ func (fatal) Fatalf(format string, v ...any) {
 // start runs the server and returns when clients can connect.
 func (p *process) start(t *testing.T) {
 	t.Helper()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
 	for range 5 { // its port may be another's for a moment
 		if p.try(t) {
 			return
 		}
+		<-tick.C
 	}
 	t.Fatalf("server %s does not start", p.Name)
 }
@@ -174,14 +177,22 @@ type cluster []*process
 
 func startCluster(t *testing.T, n int) cluster {
 	t.Helper()
-	ports, dir := freePorts(t, 2*n), t.TempDir()
-	var c cluster
-	for i := range n {
-		name := fmt.Sprint("s", i)
-		c = append(c, &process{Name: name, Dir: filepath.Join(dir, name), Port: ports[i], Cluster: ports[n+i], Routes: ports[n:]})
-	}
-	for _, p := range c {
-		p.start(t)
+	c := newCluster(t, n)
+	for tries := 0; ; tries++ { // another may have taken a port meanwhile
+		began := 0
+		for began < n && c[began].try(t) {
+			began++
+		}
+		if began == n {
+			break
+		}
+		for _, p := range c[:began] {
+			p.kill()
+		}
+		if tries == 5 {
+			t.Fatal("the cluster does not start")
+		}
+		c = newCluster(t, n)
 	}
 	b := c.connect(t, 0)
 	defer b.Close()
@@ -196,6 +207,15 @@ func startCluster(t *testing.T, n int) cluster {
 			t.Fatal("the cluster does not get ready: ", err)
 		}
 	}
+}
+
+func newCluster(t *testing.T, n int) (c cluster) {
+	ports, dir := freePorts(t, 2*n), t.TempDir()
+	for i := range n {
+		name := fmt.Sprint("s", i)
+		c = append(c, &process{Name: name, Dir: filepath.Join(dir, name), Port: ports[i], Cluster: ports[n+i], Routes: ports[n:]})
+	}
+	return c
 }
 
 // connect opens a connection, at first to server i.

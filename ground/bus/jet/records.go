@@ -18,18 +18,28 @@ import (
 // waited for: a leader that died never sends it.
 const ackTimeout = 3 * time.Second
 
-// publish sends m to a stream. What can be told from its repetition is sent
-// again when no acknowledgement comes, until ctx ends.
-func (c *Conn) publish(ctx context.Context, m *nats.Msg, again bool, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
-	if !again {
-		return c.js.PublishMsg(ctx, m, opts...)
+// publish sends m to a stream. With an id, which sets it apart from all others of
+// two minutes, it is sent again when no acknowledgement comes, until ctx ends; resent
+// says that it was: a conflict may then be with an earlier delivery of itself.
+func (c *Conn) publish(ctx context.Context, m *nats.Msg, id string) (ack *jetstream.PubAck, resent bool, err error) {
+	if id == "" {
+		ack, err = c.js.PublishMsg(ctx, m)
+		return ack, false, err
 	}
-	for {
+	for ; ; resent = true {
 		try, stop := context.WithTimeout(ctx, ackTimeout)
-		ack, err := c.js.PublishMsg(try, m, opts...)
+		ack, err = c.js.PublishMsg(try, m, jetstream.WithMsgID(id))
 		stop()
-		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout) {
-			return ack, err
+		switch api := apiError(err); {
+		case err == nil || ctx.Err() != nil:
+			return ack, resent, err
+		case api != nil && api.ErrorCode == codeDuplicateInProcess: // its earlier delivery is being kept just now
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+			}
+		case !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, nats.ErrTimeout):
+			return ack, resent, err
 		}
 	}
 }
@@ -45,27 +55,33 @@ func (st *stream) put(ctx context.Context, subject string, data []byte, id strin
 	if id == "" && st.s.CachedInfo().Config.Replicas > 1 {
 		id = nuid.Next() // so that it can be sent again when the leader changes
 	}
-	var opts []jetstream.PublishOpt
-	if id != "" {
-		opts = append(opts, jetstream.WithMsgID(id))
-	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	for began := time.Now(); ; {
-		ack, err := st.c.publish(ctx, &nats.Msg{Subject: subject, Data: data}, id != "", opts...)
+	var seq uint64
+	err := untilLed(ctx, func() error {
+		ack, _, err := st.c.publish(ctx, &nats.Msg{Subject: subject, Data: data}, id)
 		if err == nil {
-			return ack.Sequence, nil
+			seq = ack.Sequence
 		}
+		return err
+	})
+	return seq, wrong("store record", subject, err)
+}
+
+// untilLed repeats what nobody takes: nothing has happened, the server is
+// starting, or a cluster is choosing the store's leader.
+func untilLed(ctx context.Context, f func() error) error {
+	for began := time.Now(); ; {
+		err := f()
 		if !errors.Is(err, nats.ErrNoResponders) && !errors.Is(err, jetstream.ErrNoStreamResponse) {
-			return 0, wrong("store record", subject, err)
+			return err
 		}
-		if time.Since(began) > storeAwayFor {
-			return 0, fault.New(fault.Lost, "store record", subject, err).WithHint("the bus stores nothing at the moment: its disk is full, or it is still starting")
+		if time.Since(began) > storeAwayFor || ctx.Err() != nil {
+			return fault.New(fault.Lost, "reach the store", "", err).WithHint("the bus stores nothing at the moment: its disk is full, or it is still starting")
 		}
-		select { // the server is starting, or a cluster is choosing its leader
+		select {
 		case <-time.After(100 * time.Millisecond):
 		case <-ctx.Done():
-			return 0, fault.New(fault.Lost, "store record", subject, err)
 		}
 	}
 }
