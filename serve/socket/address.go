@@ -58,8 +58,8 @@ func (a Address) check() error {
 		}
 		return nil
 	}
-	_, port, err := net.SplitHostPort(a.Addr)
-	if err != nil {
+	host, port, err := net.SplitHostPort(a.Addr)
+	if err != nil || strings.ContainsAny(host, "=/ ") {
 		return fmt.Errorf("want host:port")
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {

@@ -50,8 +50,12 @@ func inUse(err error) bool {
 	return errors.Is(err, addrInUse) || errors.Is(err, syscall.EADDRINUSE)
 }
 
-// stale says whether nobody listens at a socket's file.
+// stale says whether path is a socket's file at which nobody listens.
 func stale(ctx context.Context, path string) bool {
+	// A plain file refuses connections as well.
+	if info, err := os.Lstat(path); err != nil || info.Mode()&os.ModeSocket == 0 {
+		return false
+	}
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", path)
 	if err == nil {

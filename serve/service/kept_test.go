@@ -1,0 +1,278 @@
+//go:build linux || darwin
+
+package service_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/universal-server/become/ground/line"
+	"github.com/universal-server/become/ground/process"
+	"github.com/universal-server/become/serve/keeper"
+	"github.com/universal-server/become/serve/service"
+	"github.com/universal-server/become/serve/socket"
+	"github.com/universal-server/become/serve/wire"
+)
+
+func TestMain(m *testing.M) {
+	if service.Kept() {
+		time.AfterFunc(time.Minute, func() { os.Exit(99) }) // never outlive a broken test for long
+		if err := service.RunKept(context.Background(), childServices(), nil); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// childServices are what the test binary serves as a keeper's child.
+func childServices() []service.Service {
+	word := "hello"
+	return []service.Service{
+		{
+			Name:      "web",
+			Configure: func(data json.RawMessage) error { return json.Unmarshal(data, &word) },
+			Serve: service.HTTP(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				io.WriteString(w, word)
+			}), service.HTTPOptions{Grace: 2 * time.Second}),
+		},
+		{Name: "lines", Serve: service.Conn(lines, nil)},
+		{
+			Name: "unready", Serve: service.Conn(lines, nil),
+			Ready: func(context.Context) error { return errors.New("the database is away") },
+		},
+	}
+}
+
+// env is a child's: the race detector would keep it for a second after its end.
+var env = []string{"GORACE=atexit_sleep_ms=0"}
+
+func listen(t *testing.T) (*socket.Socket, *os.File) {
+	t.Helper()
+	s, err := socket.Open(t.Context(), socket.Address{Network: "tcp", Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := s.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(); f.Close() })
+	return s, f
+}
+
+func TestKept_TwentySwapsUnderLoadFailNothing(t *testing.T) {
+	s, f := listen(t)
+	k, err := keeper.New([]keeper.Socket{{Socket: s.Socket, File: f}}, &keeper.Options{DrainWithin: 30 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	defer k.Close(ctx)
+	deploy := func(version int) {
+		t.Helper()
+		err := k.Deploy(ctx, keeper.Program{
+			Path: os.Args[0], Env: env, Service: "web", Settings: fmt.Appendf(nil, "%q", fmt.Sprint("v", version)),
+		}, 2)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	deploy(0)
+	quit := make(chan struct{})
+	var wg sync.WaitGroup
+	var answered, wrong atomic.Int64
+	seen := make(chan string, 1)
+	load := func(fresh bool) {
+		transport := &http.Transport{DisableKeepAlives: fresh}
+		defer transport.CloseIdleConnections()
+		for {
+			select {
+			case <-quit:
+				return
+			default:
+			}
+			// POST: the client does not try it again by itself.
+			req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Addr+"/", strings.NewReader("x"))
+			req.GetBody = nil
+			res, err := transport.RoundTrip(req)
+			var body []byte
+			if err == nil {
+				body, err = io.ReadAll(res.Body)
+				res.Body.Close()
+			}
+			if err != nil || !strings.HasPrefix(string(body), "v") {
+				wrong.Add(1)
+				t.Errorf("fresh %v: got %q, %v", fresh, body, err)
+				return
+			}
+			answered.Add(1)
+			select {
+			case seen <- string(body):
+			default:
+			}
+		}
+	}
+	for i := range 8 {
+		wg.Go(func() { load(i%2 == 0) })
+	}
+	for version := range 20 {
+		deploy(version + 1)
+		for want := fmt.Sprint("v", version+1); <-seen != want; {
+			if wrong.Load() > 0 || ctx.Err() != nil {
+				break
+			}
+		}
+	}
+	close(quit)
+	wg.Wait()
+	t.Logf("%d requests, %d failed", answered.Load(), wrong.Load())
+}
+
+// child is a kept process whose keeper is the test.
+type child struct {
+	t    *testing.T
+	conn *line.Conn
+	proc *process.Process
+	s    *socket.Socket
+}
+
+func startChild(t *testing.T, name string) *child {
+	t.Helper()
+	s, f := listen(t)
+	p, err := process.Start(t.Context(), process.Spec{
+		Path: os.Args[0], Env: append([]string{wire.Env + "=3"}, env...), Control: true, ExtraFiles: []*os.File{f}, Stderr: t.Output(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Kill() })
+	c := &child{t, line.New(p.Control(), nil), p, s}
+	c.say(wire.ToProcess{Start: &wire.Start{Service: name, Generation: 1, Process: 1, Sockets: []wire.Socket{s.Socket}}})
+	return c
+}
+
+func (c *child) say(m wire.ToProcess) {
+	data, _ := json.Marshal(m)
+	c.conn.Send(data)
+}
+
+func (c *child) hear() (m wire.FromProcess) {
+	c.t.Helper()
+	data, err := c.conn.Receive()
+	if err == nil {
+		err = json.Unmarshal(data, &m)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return m
+}
+
+func (c *child) code() int {
+	<-c.proc.Done()
+	return c.proc.Exit().Code
+}
+
+func TestKept_TellsWhatItDoesAndDrains(t *testing.T) {
+	c := startChild(t, "lines")
+	if c.hear().Ready == nil {
+		t.Fatal("not ready")
+	}
+	conn, reader := dial(t, c.s.Addr)
+	expect(t, reader, "hello")
+	if got := c.hear().Stats; got == nil || *got != (wire.Stats{Open: 1, Accepted: 1}) {
+		t.Errorf("got %+v", got)
+	}
+	c.say(wire.ToProcess{Drain: &wire.Drain{WithinMS: 60_000}})
+	io.WriteString(conn, "finish this\n")
+	expect(t, reader, "finish this")
+	conn.Close()
+	if code := c.code(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	// The shared socket is open: a connect waits in its queue.
+	waiting, err := net.Dial("tcp", c.s.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waiting.Close()
+}
+
+func TestKept_DrainsWhenItsKeeperIsNoMore(t *testing.T) {
+	c := startChild(t, "lines")
+	if c.hear().Ready == nil {
+		t.Fatal("not ready")
+	}
+	conn, reader := dial(t, c.s.Addr)
+	expect(t, reader, "hello")
+	c.conn.Close()
+	io.WriteString(conn, "finish this\n")
+	expect(t, reader, "finish this")
+	conn.Close()
+	if code := c.code(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestKept_SaysWhyItCannot(t *testing.T) {
+	for name, want := range map[string]string{
+		"unready": "cannot make ready unready: the database is away",
+		"":        "cannot serve: say which service: web, lines, unready",
+		"nothing": "cannot serve nothing: the program's services are web, lines, unready",
+	} {
+		c := startChild(t, name)
+		m := c.hear()
+		if name == "unready" && m.Stats != nil {
+			m = c.hear()
+		}
+		if m.Failed == nil || m.Failed.Reason != want {
+			t.Errorf("got %+v, want %q", m.Failed, want)
+		}
+		if code := c.code(); code != 1 {
+			t.Errorf("exit code %d", code)
+		}
+	}
+}
+
+func TestKept_LeavesTheSocketNonBlocking(t *testing.T) {
+	c := startChild(t, "lines")
+	if c.hear().Ready == nil {
+		t.Fatal("not ready")
+	}
+	// A blocking Accept of this process would not end with a deadline.
+	l := c.s.Listener.(*net.TCPListener)
+	l.SetDeadline(time.Now().Add(-time.Second))
+	if _, err := l.Accept(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	raw, err := l.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) {
+		if blocking(fd) {
+			t.Error("it blocks")
+		}
+	})
+}
+
+func blocking(fd uintptr) bool {
+	flags, err := unix.FcntlInt(fd, unix.F_GETFL, 0)
+	return err != nil || flags&unix.O_NONBLOCK == 0
+}
