@@ -114,13 +114,16 @@ const closeWithin = time.Second
 // itself ends. nil when it drained in time. fault.Deadline when connections had to be closed.
 func Run(ctx context.Context, s Service, sockets []*socket.Socket, opts *Options) error {
 	o := opts.withDefaults()
-	if err := s.check(); err != nil {
+	err := s.check()
+	if err == nil {
+		err = s.configure(o.Settings)
+	}
+	r := newRun(s, sockets, o)
+	if err != nil {
+		r.closeAll()
 		return err
 	}
-	if err := s.configure(o.Settings); err != nil {
-		return err
-	}
-	return newRun(s, sockets, o).run(ctx, func() time.Duration { return o.DrainWithin })
+	return r.run(ctx, func() time.Duration { return o.DrainWithin })
 }
 
 // run serves until ctx ends, then drains for as long as within says.
