@@ -14,6 +14,7 @@ import (
 	"github.com/universal-server/become/fleet"
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/work/child"
 	"github.com/universal-server/become/work/control"
 	"github.com/universal-server/become/work/engine"
@@ -25,6 +26,12 @@ import (
 // started as one. It does not return then.
 func early() {
 	switch {
+	case service.Kept():
+		if err := service.RunKept(context.Background(), stockServices(), nil); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	case child.Wanted():
 		if err := child.Run(host{}); err != nil {
 			fmt.Fprintln(os.Stderr, err)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,7 +73,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"bg": startJob, "until": awaitOutput, "sig": signalJob, "ended": awaitEnd,
+			"bg": startJob, "until": awaitOutput, "sig": signalJob, "ended": awaitEnd, "ask": askSocket,
 			"code": exitsWith, "eventually": eventually, "save": save, "json": isJSON, "jsonl": areJSON,
 		},
 	})
@@ -170,7 +171,10 @@ func awaitOutput(ts *testscript.TestScript, neg bool, args []string) {
 	late := time.After(patience)
 	for {
 		said, news := j.said()
-		if want.MatchString(said) {
+		if found := want.FindStringSubmatch(said); found != nil {
+			if len(args) > 2 {
+				ts.Setenv(args[2], found[1])
+			}
 			return
 		}
 		select {
@@ -179,15 +183,43 @@ func awaitOutput(ts *testscript.TestScript, neg bool, args []string) {
 			if said, _ := j.said(); !want.MatchString(said) {
 				ts.Fatalf("%s ended and had said:\n%s", args[0], said)
 			}
-			return
 		case <-late:
 			ts.Fatalf("%s did not say %s but:\n%s", args[0], args[1], said)
 		}
 	}
 }
 
+// askSocket sends a text to NETWORK ADDR, ends a TCP stream with it, and compares
+// what comes back; \n and \r in both are written as such.
+func askSocket(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 4 {
+		ts.Fatalf("usage: ask NETWORK ADDR TEXT REGEXP")
+	}
+	c, err := net.Dial(args[0], args[1])
+	ts.Check(err)
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	escapes := strings.NewReplacer(`\n`, "\n", `\r`, "\r")
+	_, err = io.WriteString(c, escapes.Replace(args[2]))
+	ts.Check(err)
+	var got []byte
+	if tcp, ok := c.(*net.TCPConn); ok {
+		tcp.CloseWrite()
+		got, err = io.ReadAll(c)
+	} else {
+		got = make([]byte, 1<<16)
+		var n int
+		n, err = c.Read(got)
+		got = got[:n]
+	}
+	ts.Check(err)
+	if !regexp.MustCompile(args[3]).Match(got) {
+		ts.Fatalf("%s answered %q", args[1], got)
+	}
+}
+
 func signalJob(ts *testscript.TestScript, neg bool, args []string) {
-	sig, ok := map[string]os.Signal{"INT": os.Interrupt, "KILL": syscall.SIGKILL, "TERM": syscall.SIGTERM}[args[1]]
+	sig, ok := map[string]os.Signal{"INT": os.Interrupt, "KILL": syscall.SIGKILL, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[1]]
 	if !ok {
 		ts.Fatalf("no signal %s", args[1])
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"github.com/universal-server/become/ground/bus/jet"
 	"github.com/universal-server/become/ground/key"
 )
 
@@ -48,11 +49,13 @@ func workerRights(c key.Claims) *server.Permissions {
 		"$O.become_values.>",
 		// Its jobs: consumer of its own filters, acknowledgements.
 		"$JS.API.INFO",
-		"$JS.API.CONSUMER.MSG.NEXT." + jobs + ".*", "$JS.API.CONSUMER.INFO." + jobs + ".*",
 		"$JS.API.CONSUMER.CREATE." + jobs + ".*.become_job." + c.Digest + ".run.>",
 		"$JS.API.CONSUMER.CREATE." + jobs + ".*.become_job." + c.Digest + ".solo.>",
-		"$JS.ACK." + jobs + ".>",
 		"$JS.FC.>",
+	}
+	for _, class := range []string{"run", "solo"} {
+		consumer := jet.ConsumerName(jobs + "." + c.Digest + "." + class + ".>")
+		publish = append(publish, "$JS.API.CONSUMER.MSG.NEXT."+jobs+"."+consumer, "$JS.API.CONSUMER.INFO."+jobs+"."+consumer, "$JS.ACK."+jobs+"."+consumer+".>")
 	}
 	for _, store := range []string{jobs, "become_result", "become_dead", "KV_become_names", "KV_become_bundles", "KV_become_tombs", "OBJ_become_code", "OBJ_become_values"} {
 		publish = append(publish, "$JS.API.STREAM.INFO."+store)
