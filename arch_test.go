@@ -47,7 +47,7 @@ var rules = []rule{
 		of: []string{"serve/keeper"}, never: []string{"serve/service"},
 		why: "keeper and serving process meet at the line, as their processes do",
 	}, {
-		of: []string{"."}, never: []string{"serve/keeper", "node", "cmd", "examples", "ground/bus/embed", "work/engine/js", "work/engine/js/prepare"},
+		of: []string{"."}, never: []string{"serve/keeper", "serve/master", "node", "cmd", "examples", "ground/bus/embed", "work/engine/js", "work/engine/js/prepare"},
 		why: "a program that travels is small",
 	}, {
 		of: []string{"node"}, never: []string{"cmd", "examples", "work/worker", "work/boss", "work/engine/js", "work/engine/native"},

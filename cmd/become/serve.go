@@ -16,9 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-server/become/ground/bundle"
-	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/keeper"
-	"github.com/universal-server/become/serve/socket"
+	"github.com/universal-server/become/serve/master"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -39,20 +38,30 @@ connections and leave. A version that does not become ready changes nothing. Ctr
   become serve time --listen udp://127.0.0.1:15000`,
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&o.listen, "listen", nil, "`address`: :8080, 127.0.0.1:0, udp://host:port or unix:/path; may be repeated")
-	f.IntVar(&o.procs, "procs", 2, "`processes` that share the sockets")
+	f.StringArrayVar(&o.spec.Listen, "listen", nil, "`address`: :8080, 127.0.0.1:0, udp://host:port or unix:/path; may be repeated")
+	f.IntVar(&o.spec.Procs, "procs", 2, "`processes` that share the sockets")
 	f.DurationVar(&o.drain, "drain", 30*time.Second, "`time` that open connections may go on when their process leaves")
-	f.StringVar(&o.service, "service", "", "which `service`, of a program that offers several")
+	f.StringVar(&o.spec.Service, "service", "", "which `service`, of a program that offers several")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if o.procs < 1 || o.drain <= 0 {
+		if o.spec.Procs < 1 || o.drain <= 0 {
 			return usage("as in --procs 4 --drain 30s", "--procs and --drain must be above zero")
 		}
 		o.what = args[0]
 		if !cmd.Flags().Changed("procs") && o.what == "cas" {
-			o.procs = 1
+			o.spec.Procs = 1
 		}
-		if o.what == "cas" && o.procs > 1 {
+		if o.what == "cas" && o.spec.Procs > 1 {
 			return usage("leave --procs out", "the register lives in one process: cas takes --procs 1 only")
+		}
+		if len(o.spec.Listen) == 0 {
+			o.spec.Listen = stockAddresses[o.what]
+		}
+		if _, stock := stockAddresses[o.what]; stock {
+			o.spec.Service = o.what
+		}
+		o.spec.DrainMS = o.drain.Milliseconds()
+		if err := o.spec.Check(); err != nil {
+			return err
 		}
 		return a.serve(cmd.Context(), o)
 	}
@@ -61,37 +70,12 @@ connections and leave. A version that does not become ready changes nothing. Ctr
 
 // serving is what the command line says.
 type serving struct {
-	what    string
-	listen  []string
-	procs   int
-	drain   time.Duration
-	service string
-}
-
-// addresses are those given, or the stock server's own.
-func (o serving) addresses() ([]socket.Address, error) {
-	texts := o.listen
-	if len(texts) == 0 {
-		texts = stockAddresses[o.what]
-	}
-	if len(texts) == 0 {
-		texts = []string{"127.0.0.1:8080"}
-	}
-	all := make([]socket.Address, len(texts))
-	for i, text := range texts {
-		var err error
-		if all[i], err = socket.Parse(text); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
+	what  string
+	drain time.Duration
+	spec  master.Spec
 }
 
 func (a *app) serve(ctx context.Context, o serving) error {
-	addresses, err := o.addresses()
-	if err != nil {
-		return err
-	}
 	temp, err := os.MkdirTemp("", "become-serve-")
 	if err != nil {
 		return err
@@ -101,31 +85,26 @@ func (a *app) serve(ctx context.Context, o serving) error {
 	if err != nil {
 		return a.why(ctx, err)
 	}
-	sockets, shut, err := openKept(ctx, addresses)
-	if err != nil {
-		return err
-	}
-	defer shut()
 	out := &prefixed{app: a}
-	k, err := keeper.New(sockets, &keeper.Options{DrainWithin: o.drain, Logger: a.logger, Output: out.writers})
+	m, err := master.New(&master.Options{Logger: a.logger, Output: out.writers})
 	if err != nil {
 		return err
 	}
-	if err := k.Deploy(ctx, program, o.procs); err != nil {
-		k.Close(ctx)
+	if err := m.Deploy(ctx, o.spec, program); err != nil {
+		m.Close(ctx)
 		return a.why(ctx, err)
 	}
 	signals := a.takeSignals()
-	for _, s := range sockets {
-		a.done(map[string]any{"serving": o.what, "network": s.Network, "address": s.Addr, "processes": o.procs},
-			fmt.Sprintf("become: serving %s at %s://%s, processes: %d", o.what, s.Network, s.Addr, o.procs))
+	for _, s := range m.Status().Sockets {
+		a.done(map[string]any{"serving": o.what, "network": s.Network, "address": s.Addr, "processes": o.spec.Procs},
+			fmt.Sprintf("become: serving %s at %s://%s, processes: %d", o.what, s.Network, s.Addr, o.spec.Procs))
 	}
-	a.untilStopped(ctx, k, o, temp, signals)
-	return a.stopServing(k, signals)
+	a.untilStopped(ctx, m, o, temp, signals)
+	return a.stopServing(m, signals)
 }
 
 // untilStopped swaps at each SIGHUP, until another signal comes.
-func (a *app) untilStopped(ctx context.Context, k *keeper.Keeper, o serving, temp string, signals <-chan os.Signal) {
+func (a *app) untilStopped(ctx context.Context, m *master.Master, o serving, temp string, signals <-chan os.Signal) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -139,7 +118,7 @@ func (a *app) untilStopped(ctx context.Context, k *keeper.Keeper, o serving, tem
 		}
 		program, err := a.servingProgram(ctx, o, temp)
 		if err == nil {
-			err = k.Deploy(ctx, program, o.procs)
+			err = m.Deploy(ctx, o.spec, program)
 		}
 		if err != nil {
 			fmt.Fprintf(a.err, "become: nothing is swapped: %s\n", printable(err.Error(), true))
@@ -149,11 +128,11 @@ func (a *app) untilStopped(ctx context.Context, k *keeper.Keeper, o serving, tem
 	}
 }
 
-func (a *app) stopServing(k *keeper.Keeper, signals <-chan os.Signal) error {
+func (a *app) stopServing(m *master.Master, signals <-chan os.Signal) error {
 	now, end := context.WithCancel(context.Background())
 	defer end()
 	closed := make(chan error, 1)
-	go func() { closed <- k.Close(now) }()
+	go func() { closed <- m.Close(now) }()
 	patience := time.After(200 * time.Millisecond)
 	for {
 		select {
@@ -172,11 +151,10 @@ func (a *app) stopServing(k *keeper.Keeper, signals <-chan os.Signal) error {
 
 // servingProgram is what the keeper starts: a copy of the program as it is now,
 // or this one as a stock server.
-func (a *app) servingProgram(ctx context.Context, o serving, temp string) (keeper.Program, error) {
-	p := keeper.Program{Service: o.service, Env: withoutBecome(os.Environ())}
+func (a *app) servingProgram(ctx context.Context, o serving, temp string) (master.Program, error) {
+	p := master.Program{Env: withoutBecome(os.Environ())}
 	if _, stock := stockAddresses[o.what]; stock {
 		var err error
-		p.Service = o.what
 		p.Path, err = os.Executable()
 		return p, err
 	}
@@ -207,32 +185,6 @@ func copyProgram(from, to string) error {
 	}
 	_, err = io.Copy(out, in)
 	return errors.Join(err, out.Close())
-}
-
-// openKept opens the sockets and makes the files that processes inherit.
-func openKept(ctx context.Context, addresses []socket.Address) (kept []keeper.Socket, shut func(), err error) {
-	var closers []io.Closer
-	shut = func() {
-		for _, c := range closers {
-			c.Close()
-		}
-	}
-	for _, address := range addresses {
-		s, err := socket.Open(ctx, address)
-		if err != nil {
-			shut()
-			return nil, nil, err
-		}
-		closers = append(closers, s)
-		f, err := s.File()
-		if err != nil {
-			shut()
-			return nil, nil, fault.New(fault.KindOf(err), "keep socket", address.String(), err)
-		}
-		closers = append(closers, f)
-		kept = append(kept, keeper.Socket{Socket: s.Socket, File: f})
-	}
-	return kept, shut, nil
 }
 
 // prefixed prints what processes print, line by line, behind their number.

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"sync"
+	"time"
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/wire"
@@ -42,10 +42,16 @@ type Program struct {
 	// Service and Settings are as in wire.Start.
 	Service  string
 	Settings json.RawMessage
+	// Sockets are what it serves on. Default: those given to New. They must stay open for as long
+	// as the program serves or can be rolled back to.
+	Sockets []Socket
+	// DrainWithin goes before Options.DrainWithin.
+	DrainWithin time.Duration
 }
 
 func (p Program) clone() Program {
 	p.Args, p.Env, p.Settings = slices.Clone(p.Args), slices.Clone(p.Env), slices.Clone(p.Settings)
+	p.Sockets = slices.Clone(p.Sockets)
 	return p
 }
 
@@ -57,6 +63,15 @@ func (p Program) check() error {
 		return fmt.Errorf("%d bytes of settings, the limit is %d", len(p.Settings), maxSettings)
 	case len(p.Settings) > 0 && !json.Valid(p.Settings):
 		return errors.New("the settings are not JSON")
+	}
+	return checkSockets(p.Sockets)
+}
+
+func checkSockets(all []Socket) error {
+	for i, s := range all {
+		if s.File == nil {
+			return fmt.Errorf("socket %d has no file", i)
+		}
 	}
 	return nil
 }
@@ -96,12 +111,11 @@ type Keeper struct {
 	unproven []error // processes that were killed and not seen gone
 }
 
-// New returns a keeper of sockets without processes. fault.Invalid when a socket has no file.
+// New returns a keeper without processes. The sockets are those of programs that bring none of their
+// own. fault.Invalid when a socket has no file.
 func New(sockets []Socket, opts *Options) (*Keeper, error) {
-	for i, s := range sockets {
-		if s.File == nil {
-			return nil, fault.Text(fault.Invalid, "keep socket", strconv.Itoa(i), "it has no file")
-		}
+	if err := checkSockets(sockets); err != nil {
+		return nil, fault.New(fault.Invalid, "keep sockets", "", err)
 	}
 	k := &Keeper{
 		sockets: slices.Clone(sockets), opts: opts.withDefaults(),
@@ -204,6 +218,14 @@ func readyLocked(slots []*slot, t *trial) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// socketsOf are what a program serves on.
+func (k *Keeper) socketsOf(p Program) []Socket {
+	if p.Sockets != nil {
+		return p.Sockets
+	}
+	return k.sockets
 }
 
 func stopAll(slots []*slot) {

@@ -71,19 +71,20 @@ func (s *slot) live() end {
 
 func (l *life) start(stdout io.WriteCloser) error {
 	k, g := l.s.k, l.s.gen
+	sockets := k.socketsOf(g.program)
 	spec := process.Spec{
 		Path: g.program.Path, Args: g.program.Args, Dir: g.program.Dir,
 		Env:    append(slices.Clone(g.program.Env), wire.Env+"=3"),
-		Stderr: l.words, Control: true, ExtraFiles: make([]*os.File, len(k.sockets)),
+		Stderr: l.words, Control: true, ExtraFiles: make([]*os.File, len(sockets)),
 	}
 	if stdout != nil {
 		spec.Stdout = stdout
 	}
 	order := wire.Start{
 		Service: g.program.Service, Generation: g.number, Process: l.s.status.Number, Settings: g.program.Settings,
-		Sockets: make([]wire.Socket, len(k.sockets)),
+		Sockets: make([]wire.Socket, len(sockets)),
 	}
-	for i, s := range k.sockets {
+	for i, s := range sockets {
 		spec.ExtraFiles[i], order.Sockets[i] = s.File, s.Socket
 	}
 	child, err := process.Start(k.alive, spec)
@@ -190,6 +191,9 @@ func (l *life) hearFailed(m wire.FromProcess) {
 // drain tells the process to leave and returns after how long it is killed.
 func (l *life) drain() time.Duration {
 	within := l.s.k.opts.DrainWithin
+	if own := l.s.gen.program.DrainWithin; own > 0 {
+		within = own
+	}
 	if l.ready.IsZero() {
 		within = min(within, unreadyDrain)
 	}

@@ -37,7 +37,9 @@ type Status struct {
 	Probation bool
 	// Report says why the last deploy did not last; empty if it did.
 	Report string
-	// Sockets are those that are kept.
+	// Closed says that Close was called.
+	Closed bool
+	// Sockets are those of the version that serves.
 	Sockets []wire.Socket
 	// Processes are sorted by generation and number. One that drains and
 	// its successor may have the same.
@@ -62,12 +64,16 @@ type ProcessStatus struct {
 func (k *Keeper) Status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	st := Status{Procs: k.procs, Paused: k.paused, Report: k.report}
+	st := Status{Procs: k.procs, Paused: k.paused, Report: k.report, Closed: k.closed}
 	if k.current != nil {
 		st.Generation, st.Probation = k.current.number, !k.current.trial.over
 		st.Path, st.Service = k.current.program.Path, k.current.program.Service
 	}
-	for _, s := range k.sockets {
+	sockets := k.sockets
+	if k.current != nil {
+		sockets = k.socketsOf(k.current.program)
+	}
+	for _, s := range sockets {
 		st.Sockets = append(st.Sockets, s.Socket)
 	}
 	for s := range k.slots {

@@ -1,0 +1,154 @@
+package master
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/universal-server/become/serve/keeper"
+	"github.com/universal-server/become/serve/wire"
+)
+
+// Program is the code that serves: an executable, and how it is started.
+type Program struct {
+	// Path must stay as it is for as long as the program serves or can come back.
+	Path string
+	Args []string
+	Env  []string // the whole environment
+	Dir  string   // default: the master's
+}
+
+// Options of a master. Zero and nil mean the defaults.
+type Options struct {
+	// Name is what the service is called in errors. Default: empty.
+	Name string
+	// Output and Logger are as in keeper.Options.
+	Output func(keeper.ID) (stdout, stderr io.WriteCloser)
+	Logger *slog.Logger
+	// Keeper are the keeper's other options; its Output and Logger are not used.
+	Keeper keeper.Options
+	// Holders is shared by the masters of a program. Default: none.
+	Holders *Holders
+}
+
+// Master keeps one service going. Make it with New. Deploy and Close are for one goroutine at a time; what
+// is embedded may be called by many.
+type Master struct {
+	*keeper.Keeper
+	opts Options
+	wg   sync.WaitGroup
+
+	mu      sync.Mutex
+	deploys int     // counts them
+	sockets []*held // all that are open
+	used    []*held // those of the version that serves
+}
+
+// New returns a master without sockets and processes.
+func New(opts *Options) (*Master, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	k := o.Keeper
+	k.Output, k.Logger = o.Output, o.Logger
+	inner, err := keeper.New(nil, &k)
+	if err != nil {
+		return nil, err
+	}
+	return &Master{Keeper: inner, opts: o}, nil
+}
+
+// Deploy lets the service become this: it opens the sockets that are not open yet, starts the program's
+// processes and returns when they serve; see keeper.Deploy. When it fails everything is
+// as it was.
+func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
+	spec = spec.WithDefaults()
+	if err := spec.Check(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	all, fresh, err := m.open(ctx, spec)
+	if err != nil {
+		m.mu.Unlock()
+		return err
+	}
+	m.sockets = append(m.sockets, fresh...)
+	m.deploys++
+	mine := m.deploys
+	m.mu.Unlock()
+	err = m.Keeper.Deploy(ctx, keeper.Program{
+		Path: p.Path, Args: p.Args, Env: p.Env, Dir: p.Dir,
+		Service: spec.Service, Settings: spec.Settings, Sockets: kept(all), DrainWithin: spec.drain(),
+	}, spec.Procs)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err != nil {
+		m.keep(m.used)
+		return err
+	}
+	m.used = all
+	if len(m.sockets) > len(all) {
+		m.wg.Go(func() { m.afterProbation(mine) })
+	}
+	return nil
+}
+
+// keep closes the sockets that are not among those; the caller holds mu.
+func (m *Master) keep(those []*held) {
+	var rest, other []*held
+	for _, h := range m.sockets {
+		if slices.Contains(those, h) {
+			rest = append(rest, h)
+		} else {
+			other = append(other, h)
+		}
+	}
+	m.sockets = rest
+	m.closeAll(other)
+}
+
+// afterProbation closes the sockets that the version which serves then does not use: the new one,
+// or if that was undone the one before.
+func (m *Master) afterProbation(mine int) {
+	var st keeper.Status
+	for {
+		changed := m.Changed()
+		if st = m.Status(); !st.Probation || st.Closed {
+			break
+		}
+		<-changed
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.deploys != mine || st.Closed {
+		return // who deployed last decides
+	}
+	m.used = m.serving(st.Sockets)
+	m.keep(m.used)
+}
+
+// serving are the sockets that a status speaks of; the caller holds mu.
+func (m *Master) serving(those []wire.Socket) (used []*held) {
+	for _, h := range m.sockets {
+		if slices.ContainsFunc(those, func(w wire.Socket) bool { return w == h.socket.Socket }) {
+			used = append(used, h)
+		}
+	}
+	return used
+}
+
+// Close tells all processes to drain, and when they are gone closes the sockets. When
+// ctx ends the processes are killed.
+func (m *Master) Close(ctx context.Context) error {
+	err := m.Keeper.Close(ctx)
+	m.wg.Wait()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := m.sockets
+	m.sockets, m.used = nil, nil
+	return errors.Join(err, m.closeAll(all))
+}

@@ -1,0 +1,87 @@
+package master
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/keeper"
+	"github.com/universal-server/become/serve/socket"
+)
+
+// DefaultListen is where a service listens that nobody told where to.
+const DefaultListen = "127.0.0.1:8080"
+
+// Spec is what a service shall be. It travels as JSON.
+type Spec struct {
+	// Service names one of the services that the program offers; empty if it has one only.
+	Service string `json:"service,omitempty"`
+	// Settings is the service's settings; empty: its defaults.
+	Settings json.RawMessage `json:"settings,omitempty"`
+	// Listen is where to listen, see socket.Parse. Default: DefaultListen.
+	Listen []string `json:"listen,omitempty"`
+	// Procs is how many processes share the sockets. Default 2.
+	Procs int `json:"procs,omitempty"`
+	// DrainMS is how long open connections may go on when their process has to leave. Unit:
+	// milliseconds. Default: the keeper's, 30 s.
+	DrainMS int64 `json:"drain_ms,omitempty"`
+}
+
+// WithDefaults returns the spec with every default filled in.
+func (s Spec) WithDefaults() Spec {
+	if len(s.Listen) == 0 {
+		s.Listen = []string{DefaultListen}
+	}
+	if s.Procs == 0 {
+		s.Procs = 2
+	}
+	return s
+}
+
+// Check says what is wrong with a spec, without touching anything. The errors are of kind fault.Invalid.
+func (s Spec) Check() error {
+	s = s.WithDefaults()
+	const op = "check service"
+	switch {
+	case s.Procs < 1 || s.Procs > keeper.MaxProcs:
+		return fault.Text(fault.Invalid, op, s.Service, fmt.Sprintf("%d processes, must be 1 to %d", s.Procs, keeper.MaxProcs))
+	case s.DrainMS < 0:
+		return fault.Text(fault.Invalid, op, s.Service, "the drain's deadline is below zero")
+	case len(s.Settings) > 0 && !json.Valid(s.Settings):
+		return fault.Text(fault.Invalid, op, s.Service, "the settings are not JSON")
+	}
+	_, err := s.addresses()
+	return err
+}
+
+// addresses reads Listen.
+func (s Spec) addresses() ([]socket.Address, error) {
+	all := make([]socket.Address, 0, len(s.Listen))
+	seen := map[string]bool{}
+	for _, text := range s.Listen {
+		a, err := socket.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		if bound := bare(a); seen[bound] && !anyPort(a) {
+			return nil, fault.Text(fault.Invalid, "listen at", bound, "it is there twice")
+		} else {
+			seen[bound] = true
+		}
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// SameCode says whether two specs differ in nothing that a running process would have to be replaced for.
+func (s Spec) SameCode(other Spec) bool {
+	s, other = s.WithDefaults(), other.WithDefaults()
+	s.Procs, other.Procs = 0, 0
+	a, err1 := json.Marshal(s)
+	b, err2 := json.Marshal(other)
+	return err1 == nil && err2 == nil && bytes.Equal(a, b)
+}
+
+func (s Spec) drain() time.Duration { return time.Duration(s.DrainMS) * time.Millisecond }
