@@ -82,7 +82,10 @@ func deploy(t *testing.T, m *master.Master, s master.Spec) keeper.Status {
 	if err := m.Deploy(t.Context(), s, program(t)); err != nil {
 		t.Fatal(err)
 	}
-	return m.Status()
+	// The old version may accept one more connection until it has heard that it has to leave.
+	return await(t, m, func(st keeper.Status) bool {
+		return len(st.Processes) == s.Procs && st.Processes[0].Generation == st.Generation
+	})
 }
 
 func ask(t *testing.T, network, addr, want string) {
