@@ -53,7 +53,7 @@ func program(t *testing.T) master.Program {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return master.Program{Path: path}
+	return master.Program{Path: path, Env: os.Environ()}
 }
 
 func newMaster(t *testing.T, opts *master.Options) *master.Master {
