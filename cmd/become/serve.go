@@ -21,7 +21,7 @@ import (
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	var o serving
+	var flags specFlags
 	cmd := &cobra.Command{
 		Use: "serve PATH|echo|time|cas", Short: "Serve on sockets, in this terminal", Args: wants(1, 1, "one PATH, or the name of a stock server"),
 		Long: `Serve on sockets that are opened once and kept: processes share them, die and are replaced, and change
@@ -37,42 +37,21 @@ connections and leave. A version that does not become ready changes nothing. Ctr
   become serve cas
   become serve time --listen udp://127.0.0.1:15000`,
 	}
-	f := cmd.Flags()
-	f.StringArrayVar(&o.spec.Listen, "listen", nil, "`address`: :8080, 127.0.0.1:0, udp://host:port or unix:/path; may be repeated")
-	f.IntVar(&o.spec.Procs, "procs", 2, "`processes` that share the sockets")
-	f.DurationVar(&o.drain, "drain", 30*time.Second, "`time` that open connections may go on when their process leaves")
-	f.StringVar(&o.spec.Service, "service", "", "which `service`, of a program that offers several")
+	flags.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if o.spec.Procs < 1 || o.drain <= 0 {
-			return usage("as in --procs 4 --drain 30s", "--procs and --drain must be above zero")
-		}
-		o.what = args[0]
-		if !cmd.Flags().Changed("procs") && o.what == "cas" {
-			o.spec.Procs = 1
-		}
-		if o.what == "cas" && o.spec.Procs > 1 {
-			return usage("leave --procs out", "the register lives in one process: cas takes --procs 1 only")
-		}
-		if len(o.spec.Listen) == 0 {
-			o.spec.Listen = stockAddresses[o.what]
-		}
-		if _, stock := stockAddresses[o.what]; stock {
-			o.spec.Service = o.what
-		}
-		o.spec.DrainMS = o.drain.Milliseconds()
-		if err := o.spec.Check(); err != nil {
+		spec, err := flags.read(cmd, args[0])
+		if err != nil {
 			return err
 		}
-		return a.serve(cmd.Context(), o)
+		return a.serve(cmd.Context(), serving{args[0], spec})
 	}
 	return cmd
 }
 
 // serving is what the command line says.
 type serving struct {
-	what  string
-	drain time.Duration
-	spec  master.Spec
+	what string
+	spec master.Spec
 }
 
 func (a *app) serve(ctx context.Context, o serving) error {
@@ -153,7 +132,7 @@ func (a *app) stopServing(m *master.Master, signals <-chan os.Signal) error {
 // or this one as a stock server.
 func (a *app) servingProgram(ctx context.Context, o serving, temp string) (master.Program, error) {
 	p := master.Program{Env: withoutBecome(os.Environ())}
-	if _, stock := stockAddresses[o.what]; stock {
+	if isStock(o.what) {
 		var err error
 		p.Path, err = os.Executable()
 		return p, err

@@ -19,6 +19,8 @@ var stockAddresses = map[string][]string{
 	"cas":  {"127.0.0.1:22222"},
 }
 
+func isStock(name string) bool { return stockAddresses[name] != nil }
+
 // stockServices is what this program serves when a keeper starts it.
 func stockServices() []service.Service {
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))

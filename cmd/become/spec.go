@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/master"
+)
+
+// specFlags are the flags that describe a service, in the foreground and on nodes alike.
+type specFlags struct {
+	spec     master.Spec
+	drain    time.Duration
+	settings string
+}
+
+func (s *specFlags) add(f *pflag.FlagSet) {
+	f.StringArrayVar(&s.spec.Listen, "listen", nil, "`address`: :8080, 127.0.0.1:0, udp://host:port or unix:/path; may be repeated")
+	f.IntVar(&s.spec.Procs, "procs", 2, "`processes` that share the sockets")
+	f.DurationVar(&s.drain, "drain", 30*time.Second, "`time` that open connections may go on when their process leaves")
+	f.StringVar(&s.spec.Service, "service", "", "which `service`, of a program that offers several")
+	f.StringVar(&s.settings, "settings", "", "the service's settings, as `JSON` or @FILE")
+}
+
+// given says whether any of the flags is on the command line.
+func (s *specFlags) given(cmd *cobra.Command) bool {
+	for _, name := range []string{"listen", "procs", "drain", "service", "settings"} {
+		if cmd.Flags().Changed(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// read returns the checked description of a service: of a program, or of the stock server of that
+// name.
+func (s *specFlags) read(cmd *cobra.Command, what string) (master.Spec, error) {
+	spec := s.spec
+	if spec.Procs < 1 || s.drain <= 0 {
+		return spec, usage("as in --procs 4 --drain 30s", "--procs and --drain must be above zero")
+	}
+	spec.DrainMS = max(1, s.drain.Milliseconds())
+	if !cmd.Flags().Changed("procs") && what == "cas" {
+		spec.Procs = 1
+	}
+	if what == "cas" && spec.Procs > 1 {
+		return spec, usage("leave --procs out", "the register lives in one process: cas takes --procs 1 only")
+	}
+	if isStock(what) {
+		spec.Service = what
+		if len(spec.Listen) == 0 {
+			spec.Listen = stockAddresses[what]
+		}
+	}
+	settings, err := readSettings(s.settings)
+	if err != nil {
+		return spec, err
+	}
+	spec.Settings = settings
+	return spec, spec.Check()
+}
+
+const maxSettings = 512 << 10 // bytes, as many as a keeper takes
+
+// readSettings takes JSON, or the name of a file that holds it.
+func readSettings(text string) (json.RawMessage, error) {
+	data := []byte(text)
+	if path, ok := strings.CutPrefix(text, "@"); ok {
+		info, err := os.Stat(path)
+		if err == nil && info.Size() > maxSettings {
+			return nil, fault.Text(fault.Invalid, "read settings", path, "the file is too large")
+		}
+		if data, err = os.ReadFile(path); err != nil {
+			return nil, fault.New(fault.Invalid, "read settings", path, err)
+		}
+	}
+	if len(data) > 0 && !json.Valid(data) {
+		return nil, usage(`as in --settings '{"greeting":"hello"}'`, "the settings are not JSON")
+	}
+	return data, nil
+}
