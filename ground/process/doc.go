@@ -9,7 +9,7 @@
 //
 // # Guarantees
 //
-//   - The child inherits descriptor 0 (/dev/null), 1, 2, with Spec.Control 3, and
+//   - The child inherits descriptor 0 (/dev/null, or Spec.Stdio), 1, 2, with Spec.Control 3, and
 //     Spec.ExtraFiles after these. Nothing else, and no environment but Spec.Env.
 //   - When the child ends, in whatever way, what is left of its group is killed
 //     too, before the child is reaped: as long as it is not reaped nobody else can

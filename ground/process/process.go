@@ -37,6 +37,10 @@ type Spec struct {
 	// process; Write must not keep the bytes. Nil discards. They are not closed: do so
 	// after Done.
 	Stdout, Stderr io.Writer
+	// Stdio become descriptors 0, 1 and 2 as they are, without a pipe between: a connection, a
+	// pipe of the caller's. Nil leaves the descriptor to the fields above. The files stay the
+	// caller's, to be closed after Start.
+	Stdio [3]*os.File
 	// Control makes a socket pair: descriptor 3 of the child, Process.Control here.
 	Control bool
 	// ExtraFiles become the descriptors after 2, or after 3 with Control. They stay

@@ -496,6 +496,29 @@ func TestInherited_RefusesWhatIsNoSocket(t *testing.T) {
 	}
 }
 
+func TestStdio_IsGivenAsItIs(t *testing.T) {
+	ours, theirs, err := process.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	var errs buffer
+	p := start(t, process.Spec{
+		Path: "/bin/sh", Args: []string{"-c", `read word; echo "$word back"; echo aside >&2`},
+		Stdio: [3]*os.File{theirs, theirs, nil}, Stderr: &errs,
+	})
+	theirs.Close()
+	io.WriteString(ours, "there and\n")
+	got, err := io.ReadAll(ours) // ends when the child does
+	if string(got) != "there and back\n" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	wait(t, p)
+	if errs.String() != "aside\n" {
+		t.Errorf("got %q on standard error", errs.String())
+	}
+}
+
 func TestExtraFiles_LeaveTheListenerNonBlocking(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -74,13 +74,11 @@ func (p *Process) start(ctx context.Context, spec Spec) error {
 }
 
 func (o *opened) open(spec Spec) error {
-	null, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
+	if err := o.openInput(spec.Stdio[0]); err != nil {
 		return err
 	}
-	o.child = append(o.child, null)
 	for i, w := range []io.Writer{spec.Stdout, spec.Stderr} {
-		if err := o.openOutput(i, w, null); err != nil {
+		if err := o.openOutput(i, w, spec.Stdio[i+1]); err != nil {
 			return err
 		}
 	}
@@ -92,22 +90,36 @@ func (o *opened) open(spec Spec) error {
 		o.parent, o.own, o.child = conn, append(o.own, conn), append(o.child, fd)
 	}
 	for _, f := range spec.ExtraFiles {
-		fd, err := duplicate(f)
-		if err != nil {
+		if err := o.give(duplicate(f)); err != nil {
 			return err
 		}
-		o.child = append(o.child, fd)
 	}
 	return nil
 }
 
-func (o *opened) openOutput(i int, w io.Writer, null int) error {
-	if w == nil {
-		fd, err := unix.FcntlInt(uintptr(null), unix.F_DUPFD_CLOEXEC, 0)
-		if err == nil {
-			o.child = append(o.child, fd)
-		}
-		return err
+// give makes a descriptor the child's next one.
+func (o *opened) give(fd int, err error) error {
+	if err == nil {
+		o.child = append(o.child, fd)
+	}
+	return err
+}
+
+func null() (int, error) { return unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0) }
+
+func (o *opened) openInput(f *os.File) error {
+	if f != nil {
+		return o.give(duplicate(f))
+	}
+	return o.give(null())
+}
+
+func (o *opened) openOutput(i int, w io.Writer, f *os.File) error {
+	switch {
+	case f != nil:
+		return o.give(duplicate(f))
+	case w == nil:
+		return o.give(null())
 	}
 	// Not os.Pipe: it would make the child's end non-blocking, and programs in other
 	// languages lose output to EAGAIN then.
