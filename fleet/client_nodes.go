@@ -73,6 +73,18 @@ func (f *Fleet) gather(ctx context.Context, subject string, request any, hear fu
 	}
 }
 
+// Ask sends an empty request to every node and calls hear with each answer, one at a time, until known of
+// them have answered, if known is above 0, or nobody has said anything for a while. fault.Lost
+// when nobody answers.
+func (f *Fleet) Ask(ctx context.Context, subject string, known int, hear func(answer []byte)) error {
+	n := 0
+	return f.gather(ctx, subject, struct{}{}, func(m bus.Message) bool {
+		hear(m.Data)
+		n++
+		return known > 0 && n >= known
+	})
+}
+
 // Nodes returns the state of every node that answers in time, in order of
 // their ids. With known above 0 it returns as soon as so many have answered.
 func (f *Fleet) Nodes(ctx context.Context, known int) ([]roster.Status, error) {

@@ -63,7 +63,7 @@ type Options struct {
 	LogBytes int64
 	// MaxStore bounds the bus's files. Default: what the disk has, less a reserve.
 	MaxStore int64
-	// Embedded marks a fleet that lasts only as long as a command.
+	// Embedded marks a fleet that lasts only as long as a command. It serves no roles.
 	Embedded bool
 	// Host is the executable that hosts bundles which are no executables. Default:
 	// this program, which then must be the become command.
@@ -101,20 +101,21 @@ func (o *Options) setDefaults() {
 
 // Node is a running node. Stop it.
 type Node struct {
-	opts    Options
-	started time.Time
-	home    *home.Home
-	key     *key.Key
-	server  *embed.Server // nil when another bus was joined
-	url     string
-	bus     bus.Bus
-	store   *bundle.Store
-	cache   *bundle.Cache
-	logs    *logs.Store
-	stores  fleet.Stores
-	machine string
-	full    atomic.Pointer[string] // why new jobs are refused
-	lineTCP string                 // address for the workers' TLS listeners; empty: none
+	opts     Options
+	started  time.Time
+	home     *home.Home
+	key      *key.Key
+	server   *embed.Server // nil when another bus was joined
+	url      string
+	bus      bus.Bus
+	store    *bundle.Store
+	cache    *bundle.Cache
+	logs     *logs.Store
+	stores   fleet.Stores
+	machine  string
+	full     atomic.Pointer[string] // why new jobs are refused
+	services *services
+	lineTCP  string // address for the workers' TLS listeners; empty: none
 
 	ctx    context.Context // ends with Stop
 	cancel context.CancelFunc
@@ -164,6 +165,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.store = &bundle.Store{KV: n.stores.Bundles, Blobs: n.stores.Code, Verifier: n.key.Public()}
 	if err := n.listen(); err != nil {
+		return err
+	}
+	if err := n.openServices(); err != nil {
 		return err
 	}
 	n.wg.Go(n.watchJobs)
@@ -320,6 +324,9 @@ func (n *Node) Stop() error {
 	var wg sync.WaitGroup
 	for _, p := range pools {
 		wg.Go(func() { p.stop("its node is stopping") })
+	}
+	if n.services != nil {
+		wg.Go(n.services.stop)
 	}
 	wg.Wait()
 	n.cancel()

@@ -227,6 +227,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddGroup(
 		&cobra.Group{ID: "code", Title: "Send code, call it:"},
+		&cobra.Group{ID: "services", Title: "Look after services:"},
 		&cobra.Group{ID: "fleet", Title: "Look after the fleet:"},
 		&cobra.Group{ID: "more", Title: "More:"},
 	)
@@ -239,6 +240,7 @@ func (a *app) root() *cobra.Command {
 		}
 	}
 	add("code", a.runCommand(), a.serveCommand(), a.callCommand(), a.submitCommand(), a.deployCommand(), a.rollbackCommand(), a.describeCommand(), a.namesCommand(), a.rmCommand())
+	add("services", a.roleCommands()...)
 	add("fleet", a.upCommand(), a.psCommand(), a.nodesCommand(), a.jobsCommand(), a.logsCommand(), a.topCommand())
 	add("more", a.keyCommand(), a.versionCommand())
 	return root

@@ -13,6 +13,7 @@ import (
 
 	"github.com/universal-server/become/fleet"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/role"
 )
 
 // warmWithin is how long a new version may take until a worker of it is ready.
@@ -20,19 +21,30 @@ const warmWithin = 30 * time.Second
 
 func (a *app) deployCommand() *cobra.Command {
 	var name string
+	var nodes []string
+	var flags specFlags
 	cmd := &cobra.Command{
-		Use: "deploy PATH", Short: "Let a name become this code",
+		Use: "deploy PATH|echo|time|cas", Short: "Let a name become this code",
 		Long: `Let a name become this code: a .js or .ts file, a Go package, or an executable
 built from one. A worker of the new version is started first; only when it is ready the name
 points at it. From then on calls by that name use the new code, those that run finish on theirs.
-If it does not start, nothing changes.`,
+If it does not start, nothing changes.
+
+With --listen, or any other flag of a service, the name becomes a service on the fleet's nodes: each opens the
+sockets and starts --procs processes on them. Deploying again swaps the version while no connection
+fails. One that does not become ready, or dies too often in its first ten seconds, is taken back by itself, and
+become ps says why. Then: start, stop, restart, scale, pause, resume, rollback, rm, logs.`,
 		Example: `  become deploy ./square.js
   become deploy ./examples/crunch
   become deploy --name area ./geometry.ts
+  become deploy ./examples/hello --listen :8080 --procs 4
+  become deploy cas --listen 127.0.0.1:22222
   become rollback square`,
-		Args: wants(1, 1, "one PATH"),
+		Args: wants(1, 1, "one PATH, or the name of a stock server"),
 	}
 	cmd.Flags().StringVar(&name, "name", "", "deploy under this `name` (default the file's or folder's)")
+	cmd.Flags().StringArrayVar(&nodes, "node", nil, "serve on this `node` only: its id or host; may be repeated (default all)")
+	flags.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		path := args[0]
@@ -42,14 +54,24 @@ If it does not start, nothing changes.`,
 		if !goodName.MatchString(name) {
 			return usage("give one with --name: letters, digits, '_' and '-'", "%q cannot be a name", name)
 		}
+		if isStock(path) || len(nodes) > 0 || flags.given(cmd) {
+			spec, err := flags.read(cmd, path)
+			if err != nil {
+				return err
+			}
+			return a.deployRole(ctx, name, path, spec, nodes)
+		}
 		c, err := a.load(ctx, path)
 		if err != nil {
 			return a.why(ctx, err)
 		}
 		if len(c.manifest.Exports) == 0 {
-			return fault.Text(fault.Invalid, "deploy", path, "it offers no function")
+			return fault.Text(fault.Invalid, "deploy", path, "it offers no function").WithHint("is it a service? say where: --listen :8080")
 		}
 		return a.with(ctx, kept, func(ctx context.Context, s *session) error {
+			if err := a.roleOr(ctx, s, name, func(*role.Store, role.Role) error { return refuseOther(name, "a service") }, func() error { return nil }); err != nil {
+				return err
+			}
 			before, err := s.Resolve(ctx, name)
 			if err != nil && fault.KindOf(err) != fault.NotFound {
 				return err

@@ -3,18 +3,20 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/universal-server/become/fleet"
 	"github.com/universal-server/become/ground/bundle"
+	"github.com/universal-server/become/serve/role"
 )
 
 func (a *app) describeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "describe NAME|PATH", Short: "Show what a name or a piece of code offers",
-		Long: `Show the functions of a deployed name with its history, or those of a .js or .ts
+		Long: `Show the functions of a deployed name, or how a service is to be served, with its history, or those of a .js or .ts
 file, a Go package or an executable, which needs no fleet. --json gives the types as JSON Schema.
 A PATH without a slash or extension is told from a NAME by being there: write ./PATH to be sure.`,
 		Example: `  become describe square
@@ -37,11 +39,13 @@ A PATH without a slash or extension is told from a NAME by being there: write ./
 				return usage("a name is letters, digits, '_' and '-'", "%q is neither a name nor a file", what)
 			}
 			return a.with(ctx, kept, func(ctx context.Context, s *session) error {
-				d, err := describeName(ctx, s, what)
-				if err != nil {
-					return err
-				}
-				return a.describe(d)
+				return a.roleOr(ctx, s, what, func(_ *role.Store, r role.Role) error { return a.describeRole(r) }, func() error {
+					d, err := describeName(ctx, s, what)
+					if err != nil {
+						return err
+					}
+					return a.describe(d)
+				})
 			})
 		},
 	}
@@ -100,6 +104,37 @@ func (a *app) describe(d description) error {
 	t := newTable(w, "  BUNDLE", "SINCE", "BY")
 	for _, v := range d.History {
 		t.row("  "+short(v.Digest), since(v.Since)+" ago", v.By)
+	}
+	return t.flush()
+}
+
+// describeRole tells what a service is and was.
+func (a *app) describeRole(r role.Role) error {
+	if a.json {
+		return a.printJSON(r)
+	}
+	w, spec := a.out, r.Now.Spec.WithDefaults()
+	fmt.Fprintf(w, "%s: service %s, %s, processes on each node: %d\n", r.Name, r.Now.What(), r.State, spec.Procs)
+	fmt.Fprintf(w, "deployed %s ago by %s\n", since(r.Now.Since), printable(r.Now.By, false))
+	for _, at := range spec.Listen {
+		fmt.Fprintf(w, "  listens at %s\n", printable(at, false))
+	}
+	if len(spec.Settings) > 0 {
+		fmt.Fprintf(w, "  settings %s\n", printable(string(spec.Settings), false))
+	}
+	if len(r.Nodes) > 0 {
+		fmt.Fprintf(w, "  on nodes %s\n", printable(strings.Join(r.Nodes, ", "), false))
+	}
+	if r.Report != "" {
+		fmt.Fprintf(w, "taken back: %s\n", printable(r.Report, false))
+	}
+	if len(r.Before) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "before:")
+	t := newTable(w, "  SERVICE", "SINCE", "BY", "AT")
+	for _, e := range r.Before {
+		t.row("  "+e.What(), since(e.Since)+" ago", e.By, strings.Join(e.Spec.Listen, " "))
 	}
 	return t.flush()
 }

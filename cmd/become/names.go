@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/serve/role"
 )
 
 func (a *app) namesCommand() *cobra.Command {
@@ -42,13 +43,17 @@ func (a *app) namesCommand() *cobra.Command {
 func (a *app) rmCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "rm NAME...", Short: "Remove names", Args: wants(1, -1, "a NAME"),
-		Long:    "Remove names. What runs finishes; the bundles stay, and so do their jobs.",
+		Long: `Remove names. Functions: what runs finishes; the bundles stay, and so do their jobs. Services: their
+processes drain, their sockets are closed.`,
 		Example: "  become rm square", ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 				for _, name := range args {
-					if err := a.rm(ctx, s, name); err != nil {
+					err := a.roleOr(ctx, s, name, func(roles *role.Store, r role.Role) error {
+						return a.rmRole(ctx, roles, r)
+					}, func() error { return a.rm(ctx, s, name) })
+					if err != nil {
 						return err
 					}
 				}
@@ -71,4 +76,11 @@ func (a *app) rm(ctx context.Context, s *session, name string) error {
 	}
 	_, err = fmt.Fprintf(a.out, "removed %s, which was %s\n", name, short(d.Digest))
 	return err
+}
+
+func (a *app) rmRole(ctx context.Context, roles *role.Store, r role.Role) error {
+	if err := roles.Remove(ctx, r.Name); err != nil {
+		return err
+	}
+	return a.done(map[string]string{"removed": r.Name, "service": r.Now.What()}, fmt.Sprintf("removed %s, which was the service %s", r.Name, r.Now.What()))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,33 +14,101 @@ import (
 
 func (a *app) psCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "ps [NAME]", Short: "List the worker processes", Args: wants(0, 1, "one NAME at most"),
-		Long: `List the worker processes of all nodes: those of one bundle with NAME. A bundle
-that failed to start is listed too, with the reason.`,
+		Use: "ps [NAME]", Short: "List services and worker processes", Args: wants(0, 1, "one NAME at most"),
+		Long: `List the services and the worker processes of all nodes: with NAME those of one service, with its processes,
+or of one bundle. A bundle that failed to start is listed too, with the reason. --json lists both: what has
+sockets is a service.`,
 		Example: "  become ps\n  become ps --json | jq '.[] | select(.state == \"failed\")'", ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return a.with(ctx, running, func(ctx context.Context, s *session) error {
+				services, err := askRoles(ctx, s)
+				if err != nil {
+					return err
+				}
 				procs, err := processes(ctx, s)
 				if err != nil {
 					return err
 				}
 				if len(args) > 0 {
-					if procs, err = only(ctx, s, args[0], procs); err != nil {
+					services = slices.DeleteFunc(services, func(r nodeRole) bool { return r.Name != args[0] })
+					if procs, err = only(ctx, s, args[0], procs); err != nil && len(services) == 0 {
 						return err
 					}
 				}
-				if a.json {
-					return a.printJSON(append([]proc{}, procs...))
-				}
-				if len(procs) == 0 {
-					fmt.Fprintln(a.err, "no worker process: they start when somebody calls a function or submits a job")
-					return nil
-				}
-				return psTable(newTable(a.out, psHead...), procs).flush()
+				return a.ps(services, procs, len(args) > 0)
 			})
 		},
 	}
+}
+
+// ps prints services, and then workers.
+func (a *app) ps(services []nodeRole, procs []proc, whole bool) error {
+	if a.json {
+		all := []any{}
+		for _, r := range services {
+			all = append(all, r)
+		}
+		for _, p := range procs {
+			all = append(all, p)
+		}
+		return a.printJSON(all)
+	}
+	if len(services) == 0 && len(procs) == 0 {
+		fmt.Fprintln(a.err, "no service, and no worker process: those start when somebody calls a function or submits a job")
+		return nil
+	}
+	if len(services) > 0 {
+		if err := rolesTable(newTable(a.out, rolesHead...), services).flush(); err != nil {
+			return err
+		}
+		if whole {
+			fmt.Fprintln(a.out)
+			if err := servingTable(newTable(a.out, servingHead...), services).flush(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(procs) == 0 {
+		return nil
+	}
+	if len(services) > 0 {
+		fmt.Fprintln(a.out)
+	}
+	return psTable(newTable(a.out, psHead...), procs).flush()
+}
+
+var (
+	rolesHead   = []string{"SERVICE", "IS", "NODE", "STATE", "PROCS", "GENERATION", "AT", "OPEN", "ACCEPTED", "REASON"}
+	servingHead = []string{"NODE", "GENERATION", "PROCESS", "PID", "STATE", "OPEN", "ACCEPTED", "RSS", "CPU", "UPTIME", "REASON"}
+)
+
+func rolesTable(t *table, services []nodeRole) *table {
+	for _, r := range services {
+		state := r.State
+		if r.Probation {
+			state += " (probation)"
+		}
+		t.row(r.Name, r.What, short(r.Node), state, fmt.Sprintf("%d/%d", r.Ready, r.Procs), r.Generation, r.at(), r.Open, r.Accepted, cut(r.Reason, 120))
+	}
+	return t
+}
+
+func servingTable(t *table, services []nodeRole) *table {
+	for _, r := range services {
+		for _, p := range r.Processes {
+			pid, up := "", ""
+			if p.PID > 0 {
+				pid, up = fmt.Sprint(p.PID), since(p.Started)
+			}
+			reason := p.Reason
+			if p.Restarts > 0 {
+				reason = fmt.Sprintf("%d died, last: %s", p.Restarts, p.Reason)
+			}
+			t.row(short(r.Node), p.Generation, p.Number, pid, p.State, p.Open, p.Accepted, size(p.RSS), cpuSeconds(p.CPU), up, cut(reason, 100))
+		}
+	}
+	return t
 }
 
 // proc is a process and where it runs.

@@ -4,14 +4,16 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+
+	"github.com/universal-server/become/serve/role"
 )
 
 func (a *app) rollbackCommand() *cobra.Command {
 	var to string
 	cmd := &cobra.Command{
 		Use: "rollback NAME", Short: "Let a name become what it was before",
-		Long: `Let a name become the version it was before, or an older one. The version left
-stays in the history: become describe NAME shows it.`,
+		Long: `Let a name, of functions or of a service, become the version it was before, or an older one. The version
+left stays in the history: become describe NAME shows it.`,
 		Example: `  become rollback square
   become rollback square --to 3fa9c1`,
 		Args: wants(1, 1, "one NAME"), ValidArgsFunction: a.completeName,
@@ -20,16 +22,26 @@ stays in the history: become describe NAME shows it.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx, name := cmd.Context(), args[0]
 		return a.with(ctx, kept, func(ctx context.Context, s *session) error {
-			before, err := s.Resolve(ctx, name)
-			if err != nil {
-				return err
-			}
-			now, err := s.Rollback(ctx, name, to, me())
-			if err != nil {
-				return err
-			}
-			return a.changed(name, before.Digest, now)
+			return a.roleOr(ctx, s, name, func(roles *role.Store, _ role.Role) error {
+				r, err := roles.Rollback(ctx, name, to, me())
+				if err != nil {
+					return err
+				}
+				return a.awaitRole(ctx, s, roles, r)
+			}, func() error { return a.rollback(ctx, s, name, to) })
 		})
 	}
 	return cmd
+}
+
+func (a *app) rollback(ctx context.Context, s *session, name, to string) error {
+	before, err := s.Resolve(ctx, name)
+	if err != nil {
+		return err
+	}
+	now, err := s.Rollback(ctx, name, to, me())
+	if err != nil {
+		return err
+	}
+	return a.changed(name, before.Digest, now)
 }

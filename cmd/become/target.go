@@ -10,6 +10,7 @@ import (
 
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/role"
 	"github.com/universal-server/become/work/task"
 )
 
@@ -212,6 +213,19 @@ func (a *app) completeName(cmd *cobra.Command, args []string, start string) ([]s
 		for _, d := range all {
 			if !slices.Contains(args, d.Name) {
 				out = append(out, d.Name)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		roles, err := role.Open(ctx, s.Bus())
+		if err != nil {
+			return err
+		}
+		services, err := roles.List(ctx)
+		for _, r := range services {
+			if !slices.Contains(args, r.Name) {
+				out = append(out, r.Name)
 			}
 		}
 		return err

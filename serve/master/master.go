@@ -97,6 +97,35 @@ func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
 	return nil
 }
 
+// Prepare opens the sockets of a spec and starts nothing: connects wait until Deploy.
+func (m *Master) Prepare(ctx context.Context, spec Spec) error {
+	spec = spec.WithDefaults()
+	if err := spec.Check(); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all, fresh, err := m.open(ctx, spec)
+	if err != nil {
+		return err
+	}
+	m.sockets = append(m.sockets, fresh...)
+	m.used = all
+	m.keep(all)
+	return nil
+}
+
+// Sockets are those that are open for the version that serves, or will.
+func (m *Master) Sockets() []wire.Socket {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]wire.Socket, len(m.used))
+	for i, h := range m.used {
+		all[i] = h.socket.Socket
+	}
+	return all
+}
+
 // keep closes the sockets that are not among those; the caller holds mu.
 func (m *Master) keep(those []*held) {
 	var rest, other []*held

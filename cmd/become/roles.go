@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/role"
+)
+
+// roleChange is a command that changes one service's record and waits until the nodes have followed.
+type roleChange struct {
+	use, short, long, example string
+	args                      int
+	change                    func(ctx context.Context, roles *role.Store, args []string) (role.Role, error)
+}
+
+func (a *app) roleCommands() []*cobra.Command {
+	state := func(to role.State) func(context.Context, *role.Store, []string) (role.Role, error) {
+		return func(ctx context.Context, roles *role.Store, args []string) (role.Role, error) {
+			return roles.SetState(ctx, args[0], to)
+		}
+	}
+	var all []*cobra.Command
+	for _, c := range []roleChange{
+		{"start NAME", "Start a stopped service", "Start a stopped or failed service: its sockets are opened and its processes started.",
+			"  become start hello", 1, state(role.Running)},
+		{"stop NAME", "Stop a service", "Stop a service: its processes drain, and its sockets are closed. It stays known: become start brings it back, also after the node's restart.",
+			"  become stop hello", 1, state(role.Stopped)},
+		{"restart NAME", "Replace a service's processes", "Replace a service's processes by new ones of the same version, one after another. No connection fails.",
+			"  become restart hello", 1, func(ctx context.Context, roles *role.Store, args []string) (role.Role, error) {
+				return roles.Restart(ctx, args[0])
+			}},
+		{"pause NAME", "Let connections wait", "Pause a service: its processes drain and leave, its sockets stay open, and who connects waits until become resume.",
+			"  become pause hello", 1, state(role.Paused)},
+		{"resume NAME", "Go on after a pause", "Start the processes of a paused service again; who waited is served.",
+			"  become resume hello", 1, state(role.Running)},
+		{"scale NAME PROCS", "Change a service's number of processes", "Change how many processes a service has on each node. Those that are too many drain.",
+			"  become scale hello 8", 2, scale},
+	} {
+		all = append(all, a.roleCommand(c))
+	}
+	return all
+}
+
+func scale(ctx context.Context, roles *role.Store, args []string) (role.Role, error) {
+	n, err := strconv.Atoi(args[1])
+	if err != nil || n < 1 {
+		return role.Role{}, usage("as in: become scale hello 4", "%q is no number of processes", args[1])
+	}
+	return roles.Scale(ctx, args[0], n)
+}
+
+func (a *app) roleCommand(c roleChange) *cobra.Command {
+	what := "one NAME"
+	if c.args > 1 {
+		what = "a NAME and a number"
+	}
+	return &cobra.Command{
+		Use: c.use, Short: c.short, Long: c.long, Example: c.example,
+		Args: wants(c.args, c.args, what), ValidArgsFunction: a.completeRole,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withRoles(cmd.Context(), func(ctx context.Context, s *session, roles *role.Store) error {
+				r, err := c.change(ctx, roles, unguard(args))
+				if err != nil {
+					return err
+				}
+				return a.awaitRole(ctx, s, roles, r)
+			})
+		},
+	}
+}
+
+// withRoles connects to the fleet that runs, and opens its records of services.
+func (a *app) withRoles(ctx context.Context, f func(context.Context, *session, *role.Store) error) error {
+	return a.with(ctx, running, func(ctx context.Context, s *session) error {
+		roles, err := role.Open(ctx, s.Bus())
+		if err != nil {
+			return err
+		}
+		return f(ctx, s, roles)
+	})
+}
+
+// completeRole offers the names of services.
+func (a *app) completeRole(cmd *cobra.Command, args []string, start string) (out []string, d cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	a.near(cmd, func(ctx context.Context, s *session) error {
+		roles, err := role.Open(ctx, s.Bus())
+		if err != nil {
+			return err
+		}
+		all, err := roles.List(ctx)
+		for _, r := range all {
+			out = append(out, r.Name)
+		}
+		return err
+	})
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// nodeRole is what a node says of a role.
+type nodeRole struct {
+	Node string `json:"node"`
+	Host string `json:"host"`
+	role.Status
+}
+
+// askRoles asks every node for its services.
+func askRoles(ctx context.Context, s *session) (all []nodeRole, err error) {
+	err = s.Ask(ctx, role.Subject, s.known(), func(data []byte) {
+		var st role.NodeStatus
+		if json.Unmarshal(data, &st) != nil {
+			return
+		}
+		for _, r := range st.Roles {
+			all = append(all, nodeRole{st.Node, st.Host, r})
+		}
+	})
+	slices.SortFunc(all, func(x, y nodeRole) int {
+		return strings.Compare(x.Name+"\x00"+x.Node, y.Name+"\x00"+y.Node)
+	})
+	return all, err
+}
+
+const (
+	// askEvery is the pause between two looks at what the nodes do.
+	askEvery = 100 * time.Millisecond
+	// noticeWithin is how long nodes may take to notice a role.
+	noticeWithin = 5 * time.Second
+)
+
+// awaitRole waits until every node that serves the role has followed its record, and tells
+// what is there then.
+func (a *app) awaitRole(ctx context.Context, s *session, roles *role.Store, want role.Role) error {
+	began := time.Now()
+	for {
+		now, err := roles.Get(ctx, want.Name)
+		if err != nil {
+			return err
+		}
+		if err := overtaken(want, now); err != nil {
+			return err
+		}
+		all, err := askRoles(ctx, s)
+		if err != nil {
+			return err
+		}
+		mine := slices.DeleteFunc(all, func(r nodeRole) bool { return r.Name != want.Name })
+		if len(mine) > 0 && !slices.ContainsFunc(mine, func(r nodeRole) bool { return r.Seen < want.Revision }) {
+			return a.followed(want, mine)
+		}
+		if len(mine) == 0 && time.Since(began) > noticeWithin {
+			return fault.Text(fault.NotFound, "serve", want.Name, "no node takes it").WithHint("become nodes lists them; only a node of become up serves")
+		}
+		select {
+		case <-time.After(askEvery):
+		case <-ctx.Done():
+			return fault.New(fault.KindOf(ctx.Err()), "wait for", want.Name, context.Cause(ctx)).
+				WithHint("it goes on without you: become ps " + want.Name)
+		}
+	}
+}
+
+// overtaken says why what was wanted will not be.
+func overtaken(want, now role.Role) error {
+	switch {
+	case now.State == role.Failed && now.Now.Number == want.Now.Number:
+		return fault.Text(fault.Remote, "deploy", want.Name, now.Report).WithHint("mend it and deploy again, or: become rm " + want.Name)
+	case now.Now.Number != want.Now.Number && now.Report != "":
+		return fault.Text(fault.Remote, "deploy", want.Name, now.Report).WithHint("what was there before goes on")
+	case now.Now.Number != want.Now.Number:
+		return fault.Text(fault.Conflict, "deploy", want.Name, "somebody else has deployed another version meanwhile")
+	}
+	return nil
+}
+
+// followed tells what the nodes serve now. It is an error when none of them does what it should.
+func (a *app) followed(want role.Role, all []nodeRole) error {
+	good := 0
+	for _, r := range all {
+		if r.Reason == "" {
+			good++
+		} else {
+			fmt.Fprintf(a.err, "become: on node %s: %s\n", r.Node, printable(r.Reason, false))
+		}
+	}
+	if good == 0 {
+		return fault.Text(fault.Remote, "serve", want.Name, all[0].Reason).WithHint("become ps " + want.Name + " shows what becomes of it")
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"name": want.Name, "edition": want.Now.Number, "state": want.State, "nodes": all})
+	}
+	for _, r := range all {
+		if r.Reason != "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(a.out, "%s: %s\n", want.Name, printable(r.words(), false)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// words says in short what a role does on a node.
+func (r nodeRole) words() string {
+	text := r.State
+	switch r.State {
+	case "serving":
+		text = fmt.Sprintf("serving %s at %s, processes: %d", r.What, r.at(), r.Ready)
+	case "paused":
+		text = "paused at " + r.at() + ": connections wait"
+	}
+	return text + ", node " + r.Node
+}
+
+// at lists the sockets as a person gives them.
+func (r nodeRole) at() string {
+	var all []string
+	for _, s := range r.Sockets {
+		text := s.Network + "://" + s.Addr
+		if s.Name != "" {
+			text = s.Name + "=" + text
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, " ")
+}

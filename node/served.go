@@ -1,0 +1,391 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/universal-server/become/ground/bundle"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/logs"
+	"github.com/universal-server/become/serve/keeper"
+	"github.com/universal-server/become/serve/master"
+	"github.com/universal-server/become/serve/role"
+)
+
+// What could not be done is tried again, first after retryFirst, then each time after twice as long.
+const (
+	retryFirst = 500 * time.Millisecond
+	retryMost  = 30 * time.Second
+)
+
+// served is one role on this node. Its goroutine, run, makes the node do what the record
+// says; mu guards what others look at.
+type served struct {
+	s    *services
+	name string
+	poke chan struct{} // has an item when run should look again
+	over chan struct{} // closed when run has ended
+
+	mu      sync.Mutex
+	record  role.Role
+	removed bool
+	leaving bool
+	cancel  context.CancelFunc // of what run is at
+	seen    uint64             // see role.Status
+	reason  string             // why it is not as it should be
+	busy    string             // what run is at
+	master  *master.Master     // nil while nothing is open
+	edition role.Edition       // that serves; Number 0: none
+	before  role.Edition       // that served before, and may come back by itself
+
+	// Of run.
+	generation uint64            // the master's, of edition
+	restarts   uint64            // as in the record
+	releases   map[string]func() // of the code in use, by digest
+	failed     uint64            // revision that could not be done
+	again      time.Time         // when to try it again
+	wait       time.Duration
+}
+
+func newServed(s *services, name string) *served {
+	return &served{s: s, name: name, poke: make(chan struct{}, 1), over: make(chan struct{}), releases: map[string]func(){}}
+}
+
+// want notes what the record says, and interrupts what was begun for another edition or state.
+func (v *served) want(r *role.Role) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if r == nil || r.Now.Number != v.record.Now.Number || r.State != v.record.State {
+		v.interruptLocked()
+	}
+	v.removed = r == nil
+	if r != nil {
+		v.record = *r
+	}
+	v.wakeUp()
+}
+
+func (v *served) quit() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.leaving = true
+	v.interruptLocked()
+	v.wakeUp()
+}
+
+func (v *served) interruptLocked() {
+	if v.cancel != nil {
+		v.cancel()
+	}
+}
+
+func (v *served) wakeUp() {
+	select {
+	case v.poke <- struct{}{}:
+	default:
+	}
+}
+
+func (v *served) isRemoved() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.removed
+}
+
+// run ends when the role is removed or the node stops.
+func (v *served) run() {
+	defer close(v.over)
+	for {
+		ctx, record, gone, leaving := v.next()
+		if gone {
+			v.shut("draining")
+			if leaving || v.s.forget(v) {
+				return
+			}
+			continue
+		}
+		// Asked for before the look, so that no change is missed.
+		changed := v.changes()
+		if record.Revision != v.failed || !time.Now().Before(v.again) {
+			v.note(record, v.apply(ctx, record))
+		}
+		var again <-chan time.Time
+		if v.failed == record.Revision {
+			again = time.After(time.Until(v.again))
+		}
+		select {
+		case <-v.poke:
+		case <-again:
+		case <-changed:
+		}
+	}
+}
+
+// next returns what is to be done now, and a context that ends when it is something else.
+func (v *served) next() (ctx context.Context, record role.Role, gone, leaving bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.interruptLocked()
+	ctx, v.cancel = context.WithCancel(v.s.n.ctx)
+	return ctx, v.record, v.removed || v.leaving, v.leaving
+}
+
+func (v *served) changes() <-chan struct{} {
+	if v.master == nil {
+		return nil
+	}
+	return v.master.Changed()
+}
+
+// note keeps what came of a record.
+func (v *served) note(record role.Role, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.busy = ""
+	if err != nil && v.record.Revision != record.Revision {
+		return // it was interrupted, or is overtaken
+	}
+	if err == nil {
+		v.seen, v.reason, v.failed, v.wait = record.Revision, "", 0, 0
+		return
+	}
+	v.s.n.opts.Logger.Warn("a service is not as it should be", "role", v.name, "err", err)
+	v.seen, v.reason, v.failed = record.Revision, err.Error(), record.Revision
+	v.wait = min(retryMost, max(retryFirst, 2*v.wait))
+	v.again = time.Now().Add(v.wait)
+}
+
+// at says what run is at, for the status.
+func (v *served) at(what string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.busy = what
+}
+
+// apply makes the node do what the record says. It is called again whenever something has changed.
+func (v *served) apply(ctx context.Context, r role.Role) error {
+	if !r.Wants(v.s.n.ID(), v.s.host) || r.State == role.Stopped || r.State == role.Failed {
+		v.shut("draining")
+		return nil
+	}
+	if v.master == nil {
+		if err := v.open(); err != nil {
+			return err
+		}
+	}
+	if undone, why := v.undone(); undone.Number > 0 {
+		if err := v.s.store.TakeBack(ctx, v.name, undone.Number, v.told(why)); err != nil {
+			return err
+		}
+	}
+	if r.State == role.Paused {
+		return v.pause(ctx, r)
+	}
+	if err := v.resume(ctx); err != nil {
+		return err
+	}
+	if !v.edition.SameCode(r.Now) || v.edition.Number == 0 {
+		return v.deploy(ctx, r)
+	}
+	return v.adjust(ctx, r)
+}
+
+func (v *served) open() error {
+	n := v.s.n
+	m, err := master.New(&master.Options{
+		Name: v.name, Holders: &v.s.holders, Output: v.output, Logger: n.opts.Logger.With("role", v.name),
+	})
+	if err != nil {
+		return err
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.master, v.edition, v.before, v.generation, v.restarts = m, role.Edition{}, role.Edition{}, 0, v.record.Restarts
+	return nil
+}
+
+// output stores what a process prints under the role's name.
+func (v *served) output(id keeper.ID) (stdout, stderr io.WriteCloser) {
+	v.mu.Lock()
+	digest := v.record.Now.Digest
+	v.mu.Unlock()
+	out := logs.Line{Bundle: digest, Name: v.name, Worker: processName(v.name, id), Stream: "stdout"}
+	errs := out
+	errs.Stream = "stderr"
+	return v.s.n.logs.Sink(out), v.s.n.logs.Sink(errs)
+}
+
+// processName tells a role's processes apart in logs.
+func processName(role string, id keeper.ID) string {
+	return fmt.Sprintf("%s.%d.%d", role, id.Generation, id.Number)
+}
+
+// undone returns the edition that the keeper has undone by itself, and why.
+func (v *served) undone() (role.Edition, string) {
+	if v.edition.Number == 0 {
+		return role.Edition{}, ""
+	}
+	st := v.master.Status()
+	if st.Generation == v.generation {
+		return role.Edition{}, ""
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	was := v.edition
+	v.edition, v.before, v.generation = v.before, role.Edition{}, st.Generation
+	return was, st.Report
+}
+
+// told adds where something was.
+func (v *served) told(why string) string { return "on node " + v.s.n.ID() + ": " + why }
+
+// deploy starts an edition, or takes it back for all nodes if it cannot be started.
+func (v *served) deploy(ctx context.Context, r role.Role) error {
+	v.at("starting")
+	program, err := v.program(ctx, r.Now)
+	if err == nil {
+		err = v.master.Deploy(ctx, r.Now.Spec, program)
+	}
+	if err == nil {
+		v.mu.Lock()
+		v.before, v.edition, v.generation = v.edition, r.Now, v.master.Status().Generation
+		v.restarts = r.Restarts
+		v.mu.Unlock()
+		v.release()
+		return nil
+	}
+	v.release()
+	_, elsewhere := errors.AsType[*wrongPlatform](err)
+	if ctx.Err() != nil || r.Now.Proven || elsewhere || unreachable(err) {
+		return err
+	}
+	if back := v.s.store.TakeBack(ctx, v.name, r.Now.Number, v.told(err.Error())); back != nil {
+		return fmt.Errorf("%w; and it cannot be taken back: %v", err, back)
+	}
+	return err
+}
+
+// unreachable says that an error is the bus's, and nothing the edition can be blamed for.
+func unreachable(err error) bool {
+	_, ok := errors.AsType[*fetchError](err)
+	return ok
+}
+
+// fetchError says that code could not be had now.
+type fetchError struct{ error }
+
+func (e *fetchError) Unwrap() error { return e.error }
+
+// fetched marks the errors of a bus that cannot be reached.
+func fetched(err error) error {
+	switch fault.KindOf(err) {
+	case fault.NotFound, fault.Denied, fault.Invalid:
+		return err
+	}
+	return &fetchError{err}
+}
+
+// program returns the executable of an edition, which is kept until release.
+func (v *served) program(ctx context.Context, e role.Edition) (p master.Program, err error) {
+	n := v.s.n
+	p.Env, p.Dir = environ(), n.home.Dir()
+	if e.Stock != "" {
+		p.Path, err = n.hostProgram()
+		return p, err
+	}
+	m, err := n.store.Manifest(ctx, e.Digest)
+	if err != nil {
+		return p, fetched(err)
+	}
+	if m.Kind != bundle.Native {
+		return p, fault.Text(fault.Invalid, "serve", v.name, "the bundle is no program")
+	}
+	if !m.RunsHere() {
+		return p, fault.New(fault.Invalid, "serve", v.name, &wrongPlatform{m.Platform()})
+	}
+	path, _, release, err := n.cache.Path(ctx, e.Digest, n.store)
+	if err != nil {
+		return p, fetched(err)
+	}
+	if v.releases[e.Digest] != nil {
+		release() // once is enough
+	} else {
+		v.releases[e.Digest] = release
+	}
+	p.Path = path
+	return p, nil
+}
+
+// release gives code back that cannot be needed again.
+func (v *served) release() {
+	for digest, f := range v.releases {
+		if digest != v.edition.Digest && digest != v.before.Digest {
+			f()
+			delete(v.releases, digest)
+		}
+	}
+}
+
+// adjust makes what serves as many and as fresh as the record says.
+func (v *served) adjust(ctx context.Context, r role.Role) error {
+	v.mu.Lock()
+	v.edition.Number = r.Now.Number // the same code may have come under another
+	v.mu.Unlock()
+	st := v.master.Status()
+	if procs := r.Now.Spec.WithDefaults().Procs; st.Procs != procs {
+		v.at("scaling")
+		if err := v.master.Scale(ctx, procs); err != nil {
+			return err
+		}
+	}
+	if v.restarts != r.Restarts {
+		v.at("restarting")
+		if err := v.master.Restart(ctx); err != nil {
+			return err
+		}
+		v.restarts = r.Restarts
+	}
+	if !st.Probation && st.Report == "" && !r.Now.Proven {
+		return v.s.store.Prove(ctx, v.name, r.Now.Number)
+	}
+	return nil
+}
+
+// pause lets nobody accept; what connects waits.
+func (v *served) pause(ctx context.Context, r role.Role) error {
+	if v.edition.Number == 0 {
+		return v.master.Prepare(ctx, r.Now.Spec)
+	}
+	if v.master.Status().Paused {
+		return nil
+	}
+	v.at("pausing")
+	return v.master.Pause(ctx)
+}
+
+func (v *served) resume(ctx context.Context) error {
+	if !v.master.Status().Paused {
+		return nil
+	}
+	v.at("resuming")
+	return v.master.Resume(ctx)
+}
+
+// shut drains the processes and closes the sockets. Only the end of the node's context hurries it.
+func (v *served) shut(busy string) {
+	if v.master == nil {
+		return
+	}
+	v.at(busy)
+	if err := v.master.Close(v.s.n.ctx); err != nil {
+		v.s.n.opts.Logger.Error("closing a service", "role", v.name, "err", err)
+	}
+	v.mu.Lock()
+	v.master, v.edition, v.before = nil, role.Edition{}, role.Edition{}
+	v.mu.Unlock()
+	v.release()
+}
