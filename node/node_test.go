@@ -17,6 +17,7 @@ import (
 	"github.com/universal-server/become"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/node"
+	"github.com/universal-server/become/serve/service"
 )
 
 // The test binary is its own bundle: started by a node it is a worker.
@@ -69,6 +70,9 @@ var nestAgain func(context.Context, *become.Fleet, int) (int, error)
 
 func TestMain(m *testing.M) {
 	nestAgain = func(ctx context.Context, f *become.Fleet, n int) (int, error) { return nest.Call(ctx, f, n) }
+	if service.Kept() {
+		os.Exit(serve())
+	}
 	become.Init()
 	if role := os.Getenv(roleEnv); role != "" {
 		if err := roles[role](os.Args[1:]); err != nil {

@@ -16,9 +16,7 @@ func (v *served) status() (st role.Status, mine bool) {
 	record, m, busy := v.record, v.master, v.busy
 	v.mu.Unlock()
 	mine = record.Wants(v.s.n.ID(), v.s.host)
-	if st.Reason == "" {
-		st.Reason = record.Report
-	}
+	st.Report = record.Report
 	if m == nil {
 		st.State = string(record.State)
 		if record.State == role.Running || record.State == role.Paused {
@@ -29,8 +27,8 @@ func (v *served) status() (st role.Status, mine bool) {
 	k := m.Status()
 	st.Sockets = m.Sockets()
 	st.Generation, st.Probation = k.Generation, k.Probation
-	if st.Reason == "" {
-		st.Reason = k.Report
+	if st.Report == "" {
+		st.Report = k.Report
 	}
 	for _, p := range k.Processes {
 		one := processStatus(p)

@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 //
 //	code CODE COMMAND...        run COMMAND; CODE is its exit code
 //	eventually REGEXP COMMAND...  run it again and again until it prints that
-//	save VARIABLE               what was printed last
+//	save VARIABLE [REGEXP]      what was printed last, or what of it matches first
 //	json FILE PATH [REGEXP]     FILE is one JSON document that has PATH, as in 0.name or len
 //	jsonl FILE PATH [REGEXP]    every line of FILE is
 func TestScripts(t *testing.T) {
@@ -280,10 +280,17 @@ func eventually(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func save(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: save VARIABLE")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: save VARIABLE [REGEXP]")
 	}
-	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+	text := strings.TrimSpace(ts.ReadFile("stdout"))
+	if len(args) > 1 {
+		text = regexp.MustCompile(args[1]).FindString(text)
+	}
+	if text == "" {
+		ts.Fatalf("nothing to save as %s", args[0])
+	}
+	ts.Setenv(args[0], text)
 }
 
 func isJSON(ts *testscript.TestScript, neg bool, args []string) {

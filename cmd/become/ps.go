@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -89,7 +90,7 @@ func rolesTable(t *table, services []nodeRole) *table {
 		if r.Probation {
 			state += " (probation)"
 		}
-		t.row(r.Name, r.What, short(r.Node), state, fmt.Sprintf("%d/%d", r.Ready, r.Procs), r.Generation, r.at(), r.Open, r.Accepted, cut(r.Reason, 120))
+		t.row(r.Name, r.What, short(r.Node), state, fmt.Sprintf("%d/%d", r.Ready, r.Procs), r.Generation, r.at(), r.Open, r.Accepted, cut(cmp.Or(r.Reason, r.Report), 120))
 	}
 	return t
 }

@@ -81,15 +81,15 @@ func (r *Role) deploy(e Edition, nodes []string) bool {
 	if r.Now.Number > 0 && r.State == Running && r.Now.SameCode(e) && r.Now.Spec.Procs == e.Spec.Procs && slices.Equal(r.Nodes, nodes) {
 		return false
 	}
-	r.Nodes, r.State = nodes, Running
 	r.become(e)
+	r.Nodes, r.State = nodes, Running
 	return true
 }
 
-// become puts e in the place of what is there, which is kept.
+// become puts e in the place of what is there, which is kept unless it never ran.
 func (r *Role) become(e Edition) {
 	e.Number = r.Now.Number + 1
-	if r.Now.Number > 0 {
+	if r.Now.Number > 0 && r.State != Failed {
 		r.Before = append([]Edition{r.Now}, r.Before...)
 		r.Before = r.Before[:min(len(r.Before), historyLength)]
 	}

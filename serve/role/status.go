@@ -33,8 +33,9 @@ type Status struct {
 	Procs      int    `json:"procs"`
 	Ready      int    `json:"ready"`
 	Probation  bool   `json:"probation,omitempty"`
-	// Reason says why it is not as it should be.
+	// Reason says why it is not as it should be; Report why the last edition did not last.
 	Reason    string        `json:"reason,omitempty"`
+	Report    string        `json:"report,omitempty"`
 	Sockets   []wire.Socket `json:"sockets,omitempty"`
 	Open      int           `json:"open"` // connections
 	Accepted  uint64        `json:"accepted"`
