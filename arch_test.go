@@ -32,6 +32,9 @@ var rules = []rule{
 		of: []string{"ground"}, never: []string{"work", "serve", "fleet", "node", "cmd", "examples", "."},
 		why: "the ground knows nothing of what stands on it",
 	}, {
+		of: []string{"ground/confine"}, never: []string{"ground/process"},
+		why: "a process is started by one, and confined by the other on the way",
+	}, {
 		of: []string{"work"}, never: []string{"fleet", "node", "cmd", "examples", "."},
 		why: "a worker and a boss meet at the bus, not in a program",
 	}, {
@@ -200,6 +203,8 @@ func TestArchitecture_EveryPackageSaysWhatItIs(t *testing.T) {
 var loud = map[string]string{
 	"main.go":  "become.Main is a program's main function",
 	"serve.go": "become.Serve is one too",
+
+	"ground/confine/child_linux.go": "a process that could not become its program has nobody to return to",
 }
 
 // panics are files that may panic, beside commands.

@@ -23,6 +23,9 @@
 //   - A writer that blocks blocks only its own child's output (and Done): the pipe
 //     fills and the child waits. One that fails is not called again, and the child
 //     goes on printing into nothing.
+//   - A child is held to Spec.Confine from its program's first instruction on, or it
+//     does not start: see package confine. If that put it into a control group, whoever left
+//     the process group is killed there too.
 //   - Starting leaves the flags of the parent's descriptors alone: a listener in
 //     ExtraFiles stays non-blocking in the parent.
 //
@@ -32,7 +35,7 @@
 //
 // # Platforms
 //
-// Linux and macOS. Limits and the kill at the parent's death need Linux ([CanLimit]):
+// Linux and macOS. Rules (Spec.Confine) and the kill at the parent's death need Linux:
 // elsewhere a child must watch its control connection. On Windows everything here
 // answers with an error of kind fault.Invalid.
 //

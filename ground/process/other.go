@@ -13,9 +13,6 @@ import (
 	"github.com/universal-server/become/ground/fault"
 )
 
-// CanLimit says whether this system honours the limits of a Spec.
-const CanLimit = false
-
 const (
 	sigKill = iota
 	sigTerm
@@ -33,7 +30,7 @@ func (p *Process) signal(int)                        {}
 // String returns "sh (4711)".
 func (p *Process) String() string { return p.name + " (" + strconv.Itoa(p.pid) + ")" }
 
-func survivors(int) string { return "unknown" }
+func survivors(int, []int) string { return "unknown" }
 
 // Pair is not supported on this system.
 func Pair() (parent net.Conn, childFile *os.File, err error) {

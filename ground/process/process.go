@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/ground/fault"
 )
 
@@ -47,13 +48,10 @@ type Spec struct {
 	// the caller's, to be closed after Start.
 	ExtraFiles []*os.File
 
-	// RlimitData and RlimitAS bound the child's heap and its address space in bytes,
-	// Nofile its open files. 0 leaves the parent's limit. They apply from a moment after the
-	// start on. See CanLimit.
-	RlimitData, RlimitAS, Nofile uint64
+	// Confine is what the child may use and reach. Zero: as much as the parent. With rules the child
+	// is first this program itself, for milliseconds: see package confine.
+	Confine confine.Rules
 }
-
-func (s Spec) limited() bool { return s.RlimitData|s.RlimitAS|s.Nofile != 0 }
 
 // Exit says how a process ended.
 type Exit struct {
@@ -61,7 +59,8 @@ type Exit struct {
 	Code int
 	// Signal is the name of that signal, "SIGKILL", or "".
 	Signal string
-	// Reason is the same for people: "exit status 2", "killed by SIGSEGV".
+	// Reason is the same for people: "exit status 2", "killed by SIGSEGV", "killed by SIGKILL: over
+	// its memory limit of 256 MiB".
 	Reason string
 }
 
@@ -72,6 +71,7 @@ type Process struct {
 	pid     int
 	name    string // base name of the executable, for errors
 	control net.Conn
+	plan    *confine.Plan // nil without rules
 
 	reaped chan struct{} // closed when exit is set and the child is no more
 	gone   chan struct{} // closed when nothing of the group runs
@@ -84,7 +84,7 @@ type Process struct {
 }
 
 // Start starts a child. ctx bounds the start only. Errors: fault.Invalid for a spec
-// that cannot be started here, fault.NotFound and fault.Denied as the system
+// that cannot be started here, or held to its rules, fault.NotFound and fault.Denied as the system
 // says about Path, fault.Canceled and fault.Deadline from ctx.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if err := check(ctx, spec); err != nil {
@@ -106,9 +106,6 @@ func check(ctx context.Context, spec Spec) error {
 	switch {
 	case spec.Path == "":
 		return fault.Text(fault.Invalid, "start process", "", "no path given")
-	case spec.limited() && !CanLimit:
-		return fault.Text(fault.Invalid, "start process", spec.Path, "this system cannot limit another process").
-			WithHint("leave the limits zero, or run it on Linux")
 	case ctx.Err() != nil:
 		return startError(spec.Path, context.Cause(ctx))
 	}
@@ -132,6 +129,10 @@ func (p *Process) PID() int { return p.pid }
 // Control returns the parent's end of the socket pair, or nil without
 // Spec.Control. It is the caller's to close.
 func (p *Process) Control() net.Conn { return p.control }
+
+// Held tells what holds the child, for people: "256 MiB of memory (cgroup)", "no new privileges".
+// Nothing without rules.
+func (p *Process) Held() []string { return p.plan.Held() }
 
 // Done closes when the child has ended and its output has been handed over.
 func (p *Process) Done() <-chan struct{} { return p.done }
@@ -168,7 +169,7 @@ func (p *Process) Kill() error {
 		return nil
 	case <-late.C:
 		return fault.Text(fault.Deadline, "kill process", p.String(),
-			"still running after "+KillWithin.String()+": "+survivors(p.pid))
+			"still running after "+KillWithin.String()+": "+survivors(p.pid, p.plan.Running()))
 	}
 }
 

@@ -24,6 +24,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/process"
 )
@@ -47,7 +48,6 @@ var helpers = map[string]func(args []string){
 	"escape": escapeHelper,
 	"echo":   echoHelper,
 	"accept": acceptHelper,
-	"limits": limitsHelper,
 	"parent": parentHelper,
 }
 
@@ -115,16 +115,6 @@ func acceptHelper([]string) {
 	must(err)
 	fmt.Fprintln(conn, "hello from", os.Getpid())
 	conn.Close()
-}
-
-func limitsHelper([]string) {
-	conn, err := process.Inherited(3)
-	must(err)
-	io.ReadFull(conn, make([]byte, 1)) // the parent's Start has returned
-	var data, files unix.Rlimit
-	must(unix.Getrlimit(unix.RLIMIT_DATA, &data))
-	must(unix.Getrlimit(unix.RLIMIT_NOFILE, &files))
-	fmt.Fprintln(conn, data.Max, files.Max)
 }
 
 // parentHelper starts a child that holds descriptor 3 and waits to be killed.
@@ -595,20 +585,18 @@ func TestStart_WaitsForAnExecutableStillOpenForWriting(t *testing.T) {
 	}
 }
 
-func TestLimits_AreTheChilds(t *testing.T) {
-	spec := helper(t, "limits")
-	spec.Control, spec.RlimitData, spec.Nofile = true, 3<<30, 99
-	if !process.CanLimit {
+func TestConfine_IsObeyedOrRefused(t *testing.T) {
+	spec := helper(t, "exit", "4")
+	spec.Confine.Limits.OpenFiles = 99
+	if !confine.Supported {
 		if _, err := process.Start(t.Context(), spec); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("got %v, want invalid", err)
 		}
 		return
 	}
 	p := start(t, spec)
-	io.WriteString(p.Control(), "?")
-	got, err := bufio.NewReader(p.Control()).ReadString('\n')
-	if want := fmt.Sprintln(3<<30, 99); err != nil || got != want {
-		t.Errorf("got %q, %v, want %q", got, err, want)
+	if got := wait(t, p); got.Code != 4 || len(p.Held()) != 1 || p.Held()[0] != "99 open files" {
+		t.Errorf("got %v, held by %q", got, p.Held())
 	}
 }
 

@@ -9,12 +9,15 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/universal-server/become/ground/confine"
 )
 
 const (
@@ -31,6 +34,7 @@ type opened struct {
 	child  []int // descriptors of the child, by their number there
 	own    []io.Closer
 	pipes  [2]*os.File // read ends of stdout and stderr, or nil
+	report *os.File    // read end of what tells how confining went, or nil
 	parent net.Conn
 }
 
@@ -46,15 +50,22 @@ func (o *opened) closeOwn() {
 	}
 }
 
-func (p *Process) start(ctx context.Context, spec Spec) error {
+func (p *Process) start(ctx context.Context, spec Spec) (err error) {
+	if p.plan, err = confine.NewPlan(spec.Confine); err != nil {
+		return err
+	}
 	var o opened
-	err := o.open(spec)
+	err = o.open(spec)
+	if err == nil && p.plan != nil {
+		err = o.openReport()
+	}
 	if err == nil {
-		p.pid, err = spawn(ctx, spec, o.child)
+		p.pid, err = spawn(ctx, spec, p.plan, o.child)
 	}
 	o.closeChild()
 	if err != nil {
 		o.closeOwn()
+		p.plan.Close()
 		return err
 	}
 	p.control = o.parent
@@ -64,7 +75,10 @@ func (p *Process) start(ctx context.Context, spec Spec) error {
 		}
 	}
 	go p.reap(o.pipes) // ends by closing gone
-	if err := limit(p.pid, spec); err != nil {
+	if o.report == nil {
+		return nil
+	}
+	if err := confine.Obeyed(ctx, o.report); err != nil {
 		if o.parent != nil {
 			o.parent.Close()
 		}
@@ -114,27 +128,39 @@ func (o *opened) openInput(f *os.File) error {
 	return o.give(null())
 }
 
-func (o *opened) openOutput(i int, w io.Writer, f *os.File) error {
+func (o *opened) openOutput(i int, w io.Writer, f *os.File) (err error) {
 	switch {
 	case f != nil:
 		return o.give(duplicate(f))
 	case w == nil:
 		return o.give(null())
 	}
+	o.pipes[i], err = o.openPipe()
+	return err
+}
+
+// openReport makes the child's last descriptor a pipe, which ends when the child becomes its program.
+func (o *opened) openReport() (err error) {
+	o.report, err = o.openPipe()
+	return err
+}
+
+// openPipe makes the write end of a pipe the child's next descriptor and returns the other.
+func (o *opened) openPipe() (*os.File, error) {
 	// Not os.Pipe: it would make the child's end non-blocking, and programs in other
 	// languages lose output to EAGAIN then.
 	r, wr, err := pipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	o.child = append(o.child, wr)
 	if err := unix.SetNonblock(r, true); err != nil {
 		unix.Close(r)
-		return err
+		return nil, err
 	}
-	o.pipes[i] = os.NewFile(uintptr(r), "output")
-	o.own = append(o.own, o.pipes[i])
-	return nil
+	f := os.NewFile(uintptr(r), "pipe")
+	o.own = append(o.own, f)
+	return f, nil
 }
 
 // duplicate returns a descriptor of f's open file without touching its flags,
@@ -155,7 +181,7 @@ func duplicate(f *os.File) (fd int, err error) {
 // spawn starts the executable. ETXTBSY is tried again: an executable this very
 // process has just written can be held open for writing by another child between
 // its fork and its exec, for microseconds (https://go.dev/issue/22315).
-func spawn(ctx context.Context, spec Spec, fds []int) (pid int, err error) {
+func spawn(ctx context.Context, spec Spec, plan *confine.Plan, fds []int) (pid int, err error) {
 	keepInherited()
 	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: spec.Env, Sys: sysProcAttr()}
 	if attr.Env == nil {
@@ -164,9 +190,22 @@ func spawn(ctx context.Context, spec Spec, fds []int) (pid int, err error) {
 	for _, fd := range fds {
 		attr.Files = append(attr.Files, uintptr(fd))
 	}
+	path := spec.Path
+	if plan != nil {
+		order, err := plan.Order(path, len(fds)-1)
+		if err != nil {
+			return 0, err
+		}
+		path, attr.Env = confine.Self, append(slices.Clip(attr.Env), order)
+	}
+	release, err := plan.Attr(attr.Sys)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
 	argv := append([]string{spec.Path}, spec.Args...)
 	for wait := time.Millisecond; ; wait *= 2 {
-		onStarter(func() { pid, err = syscall.ForkExec(spec.Path, argv, attr) })
+		onStarter(func() { pid, err = syscall.ForkExec(path, argv, attr) })
 		if !errors.Is(err, syscall.ETXTBSY) || wait > 256*time.Millisecond {
 			return pid, err
 		}
@@ -210,8 +249,11 @@ func pump(w io.Writer, r *os.File) {
 
 // reap waits for the child's end, takes its group with it, and announces each step.
 func (p *Process) reap(pipes [2]*os.File) {
-	status := p.waitAndKillGroup()
+	status, cpu := p.waitAndKillGroup()
 	p.exit = exitOf(status)
+	if why := p.plan.Why(p.exit.Signal, cpu); why != "" {
+		p.exit.Reason += ": " + why
+	}
 	close(p.reaped)
 	for _, r := range pipes {
 		if r != nil {
@@ -222,9 +264,10 @@ func (p *Process) reap(pipes [2]*os.File) {
 		p.pumps.Wait()
 		close(p.done)
 	}()
-	for wait := time.Millisecond; !groupGone(p.pid); wait = min(2*wait, 100*time.Millisecond) {
+	for wait := time.Millisecond; !groupGone(p.pid) || len(p.plan.Running()) > 0; wait = min(2*wait, 100*time.Millisecond) {
 		time.Sleep(wait)
 	}
+	p.plan.Close()
 	close(p.gone)
 }
 
@@ -235,23 +278,27 @@ func (p *Process) signal(sig syscall.Signal) {
 	defer p.mu.Unlock()
 	if !p.isReaped {
 		unix.Kill(-p.pid, sig)
+		if sig == sigKill {
+			p.plan.Kill()
+		}
 	}
 }
 
-func (p *Process) waitAndKillGroup() unix.WaitStatus {
+func (p *Process) waitAndKillGroup() (status unix.WaitStatus, cpu time.Duration) {
 	awaitEnd(p.pid)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	unix.Kill(-p.pid, sigKill)
-	var status unix.WaitStatus
+	p.plan.Kill()
+	var used unix.Rusage
 	for {
-		_, err := unix.Wait4(p.pid, &status, 0, nil)
+		_, err := unix.Wait4(p.pid, &status, 0, &used)
 		if !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}
 	p.isReaped = true
-	return status
+	return status, time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 func exitOf(status unix.WaitStatus) Exit {

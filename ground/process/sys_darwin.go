@@ -15,9 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CanLimit says whether this system honours the limits of a Spec.
-const CanLimit = false
-
 func onStarter(f func()) { f() }
 
 func sysProcAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
@@ -44,8 +41,6 @@ func socketpair() ([2]int, error) {
 	}
 	return fds, err
 }
-
-func limit(int, Spec) error { return nil }
 
 // errGone is what looking at a process that is no more answers.
 var errGone = os.ErrNotExist
@@ -79,7 +74,7 @@ func groupGone(pgid int) bool {
 	return errors.Is(unix.Kill(-pgid, syscall.SIGKILL), unix.ESRCH)
 }
 
-func survivors(pgid int) string {
+func survivors(pgid int, _ []int) string {
 	out, err := ps("-A", "-o", "pgid=,pid=,stat=,comm=")
 	if err != nil {
 		return "unknown: " + err.Error()

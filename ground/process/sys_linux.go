@@ -15,9 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CanLimit says whether this system honours the limits of a Spec.
-const CanLimit = true
-
 // userHZ is the unit of CPU times in /proc: 100 on every Linux Go runs on.
 const userHZ = 100
 
@@ -56,28 +53,6 @@ func pipe() (r, w int, err error) {
 
 func socketpair() ([2]int, error) {
 	return unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-}
-
-// limit sets the limits of a process that runs already. One that has ended
-// meanwhile is no error.
-func limit(pid int, spec Spec) error {
-	for _, l := range []struct {
-		resource int
-		value    uint64
-	}{
-		{unix.RLIMIT_DATA, spec.RlimitData},
-		{unix.RLIMIT_AS, spec.RlimitAS},
-		{unix.RLIMIT_NOFILE, spec.Nofile},
-	} {
-		if l.value == 0 {
-			continue
-		}
-		err := unix.Prlimit(pid, l.resource, &unix.Rlimit{Cur: l.value, Max: l.value}, nil)
-		if err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("set limit: %w", err)
-		}
-	}
-	return nil
 }
 
 // awaitEnd returns when the child has ended and leaves it unreaped.
@@ -119,8 +94,14 @@ func groupGone(pgid int) bool {
 	return errors.Is(unix.Kill(-pgid, 0), unix.ESRCH) || len(members(pgid)) == 0
 }
 
-func survivors(pgid int) string {
+// survivors tells who of a group runs, and of others that should not.
+func survivors(pgid int, others []int) string {
 	list := members(pgid)
+	for _, pid := range others {
+		if st, err := readStat(pid); err == nil && st.pgid != pgid && st.alive() {
+			list = append(list, st)
+		}
+	}
 	if len(list) == 0 {
 		return "nobody seen in /proc"
 	}
