@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"slices"
@@ -112,8 +113,27 @@ func (s *services) onStatus(m bus.Message) {
 		return
 	}
 	s.n.work(func() {
-		if data, err := json.Marshal(s.status()); err == nil {
+		if data, err := answer(s.status(), bus.MaxMessage); err == nil {
 			s.n.bus.Publish(m.Reply, data)
 		}
 	})
+}
+
+// answer encodes a status in at most so many bytes: roles with the most processes lose their list first.
+func answer(st role.NodeStatus, most int) ([]byte, error) {
+	for {
+		data, err := json.Marshal(st)
+		if err != nil || len(data) <= most || len(st.Roles) == 0 {
+			return data, err
+		}
+		longest := slices.MaxFunc(st.Roles, func(a, b role.Status) int { return cmp.Compare(len(a.Processes), len(b.Processes)) })
+		if len(longest.Processes) == 0 {
+			return data, nil // the bus says that it is too long
+		}
+		for i := range st.Roles {
+			if len(st.Roles[i].Processes) == len(longest.Processes) {
+				st.Roles[i].Processes = nil
+			}
+		}
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +23,7 @@ import (
 	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/role"
 	"github.com/universal-server/become/serve/service"
+	"github.com/universal-server/become/work/roster"
 )
 
 // serve is a serving process that answers each connection with the word of its settings. The word
@@ -37,6 +39,7 @@ func serve() int {
 			return nil
 		},
 		Serve: service.Conn(func(_ context.Context, c net.Conn) error {
+			fmt.Println("asked for", word)
 			if word == "crash" {
 				syscall.Exit(3)
 			}
@@ -180,6 +183,12 @@ func TestServices_DoWhatTheirRecordSays(t *testing.T) {
 	c.eventuallySays(addr, "one")
 	c.follows(c.deploy("web", "two", "127.0.0.1:0"), 1, "serving")
 	c.eventuallySays(addr, "two")
+	eventually(t, soon(t), "its log says so", func() bool {
+		lines, err := c.f.LogLines(t.Context(), 1, roster.LogQuery{Bundle: "web"})
+		return err == nil && slices.ContainsFunc(lines, func(l roster.LogLine) bool {
+			return l.Text == "asked for two" && strings.HasPrefix(l.Worker, "web.2.") && l.Stream == "stdout"
+		})
+	})
 
 	change := func(r role.Role, err error) role.Role {
 		if err != nil {
@@ -328,5 +337,19 @@ func TestServices_NeedABundleThatIsThere(t *testing.T) {
 	r := c.record("it failed", "web", func(r role.Role) bool { return r.State == role.Failed })
 	if r.Report == "" || fault.KindOf(c.roles.Remove(t.Context(), "nothing")) != fault.NotFound {
 		t.Errorf("got %+v", r)
+	}
+}
+
+func TestAnswer_FitsIntoAMessage(t *testing.T) {
+	st := role.NodeStatus{Roles: []role.Status{
+		{Name: "small", Processes: make([]role.Process, 1)}, {Name: "large", Processes: make([]role.Process, 100)},
+	}}
+	data, err := node.Answer(st, 2000)
+	var got role.NodeStatus
+	if err != nil || len(data) > 2000 || json.Unmarshal(data, &got) != nil {
+		t.Fatal(len(data), err)
+	}
+	if len(got.Roles[0].Processes) != 1 || len(got.Roles[1].Processes) != 0 {
+		t.Errorf("got %+v", got)
 	}
 }
