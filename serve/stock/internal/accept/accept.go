@@ -27,7 +27,10 @@ var ErrDrained = errors.New("draining")
 type Settings struct {
 	Max   int           // connections open at once, at least 1
 	Drain time.Duration // deadline of draining
-	Log   *slog.Logger
+	// Patient leaves connections alone until the deadline: they end by themselves.
+	// [Conn.Receive] is not for them.
+	Patient bool
+	Log     *slog.Logger
 }
 
 // Serve accepts from ln and calls handle for each connection in a goroutine of its own,
@@ -43,7 +46,9 @@ func Serve(ctx context.Context, ln net.Listener, s Settings, handle func(*Conn))
 	open := &connections{set: map[*Conn]bool{}}
 	err := loop(drain, life, ln, s, open, handle)
 	stop()
-	open.wake()
+	if !s.Patient {
+		open.wake()
+	}
 
 	cut := time.AfterFunc(s.Drain, func() {
 		kill()

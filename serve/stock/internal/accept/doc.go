@@ -17,5 +17,5 @@
 // was sent before its peer could know is answered; a busy one for at most [Busy]. Then its
 // writing side is closed, what still comes in is read and dropped for a moment, so that no
 // reset overtakes the last answers, and it is closed. What is open after the
-// deadline is cut.
+// deadline is cut. With [Settings.Patient] there is the deadline only.
 package accept

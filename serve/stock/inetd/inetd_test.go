@@ -1,0 +1,564 @@
+//go:build linux || darwin
+
+package inetd_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/stock/inetd"
+)
+
+// log is a logger whose lines can be waited for.
+type log struct {
+	mu   sync.Mutex
+	text strings.Builder
+	news chan struct{}
+}
+
+func (l *log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.text.Write(b)
+	close(l.news)
+	l.news = make(chan struct{})
+	return len(b), nil
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// await waits until a number of lines hold a text.
+func (l *log) await(t *testing.T, what string, times int) {
+	t.Helper()
+	for late := time.After(time.Minute); ; {
+		l.mu.Lock()
+		n, news := strings.Count(l.text.String(), what), l.news
+		l.mu.Unlock()
+		if n >= times {
+			return
+		}
+		select {
+		case <-news:
+		case <-late:
+			t.Fatalf("%q is not there %d times:\n%s", what, times, l)
+		}
+	}
+}
+
+// opaque hides from the server that its connections are the system's, as TLS does.
+type opaque struct{ net.Listener }
+
+func (o opaque) Accept() (net.Conn, error) {
+	c, err := o.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return hidden{c, c.(*net.TCPConn)}, nil
+}
+
+type hidden struct {
+	net.Conn
+	tcp *net.TCPConn
+}
+
+func (h hidden) CloseWrite() error { return h.tcp.CloseWrite() }
+
+type server struct {
+	addr string
+	log  *log
+	stop func() error
+}
+
+// serve starts a server of a shell script.
+func serve(t testing.TB, ln net.Listener, script string, o inetd.Options) server {
+	t.Helper()
+	l := &log{news: make(chan struct{})}
+	o.Logger = slog.New(slog.NewTextHandler(l, nil))
+	s, err := inetd.New([]string{"/bin/sh", "-c", script}, &o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, ln) }()
+	stop := sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+		if t.Failed() {
+			t.Log(l)
+		}
+	})
+	return server{ln.Addr().String(), l, stop}
+}
+
+func listen(t testing.TB, network, addr string) net.Listener {
+	t.Helper()
+	ln, err := net.Listen(network, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+func dial(t testing.TB, addr string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(time.Minute))
+	return c.(*net.TCPConn)
+}
+
+// bothWays runs a test with the connection as the program's own, and copied.
+func bothWays(t *testing.T, f func(t *testing.T, start func(script string, o inetd.Options) server)) {
+	for name, wrap := range map[string]func(net.Listener) net.Listener{
+		"own": func(l net.Listener) net.Listener { return l }, "copied": func(l net.Listener) net.Listener { return opaque{l} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f(t, func(script string, o inetd.Options) server {
+				return serve(t, wrap(listen(t, "tcp", "127.0.0.1:0")), script, o)
+			})
+		})
+	}
+}
+
+func TestServe_AProgramIsTheServer(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(string, inetd.Options) server) {
+		s := start("exec cat", inetd.Options{})
+		var wg sync.WaitGroup
+		for i, size := range []int{0, 1, 100, 4096, 100_000, 1_000_000, 3_000_000} {
+			c := dial(t, s.addr)
+			want := make([]byte, size)
+			rand.NewChaCha8([32]byte{byte(i)}).Read(want)
+			wg.Go(func() {
+				// cat waits for input and must not be told to try again.
+				s.log.await(t, "started", i+1)
+				c.Write(want)
+				c.CloseWrite()
+			})
+			wg.Go(func() {
+				if got, err := io.ReadAll(c); !bytes.Equal(got, want) || err != nil {
+					t.Errorf("%d bytes: got %d, %v", size, len(got), err)
+				}
+			})
+		}
+		wg.Wait()
+		s.log.await(t, `exit="exit status 0"`, 7)
+	})
+}
+
+func TestServe_TheLastWordsArrive(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(string, inetd.Options) server) {
+		s := start("head -c 1 >/dev/null; echo enough", inetd.Options{})
+		for range 20 {
+			c := dial(t, s.addr)
+			if _, err := c.Write(make([]byte, 100_000)); err != nil { // more than is ever read
+				t.Fatal(err)
+			}
+			if got, err := io.ReadAll(c); string(got) != "enough\n" || err != nil {
+				t.Errorf("got %q, %v", got, err)
+			}
+		}
+	})
+}
+
+func TestServe_TheConnectionEndsWithTheProgram(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(string, inetd.Options) server) {
+		s := start("sleep 1000 & echo $!", inetd.Options{})
+		got, err := io.ReadAll(dial(t, s.addr))
+		if err != nil {
+			t.Fatal(err)
+		}
+		awaitGone(t, strings.Fields(string(got)))
+	})
+}
+
+// awaitGone waits until none of the processes runs.
+func awaitGone(t *testing.T, pids []string) {
+	t.Helper()
+	if len(pids) == 0 {
+		t.Fatal("there is no process")
+	}
+	for late := time.Now().Add(time.Minute); ; {
+		running := slices.DeleteFunc(slices.Clone(pids), func(pid string) bool {
+			n, err := strconv.Atoi(pid)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stat, _ := os.ReadFile("/proc/" + pid + "/stat")
+			return errors.Is(unix.Kill(n, 0), unix.ESRCH) || bytes.Contains(stat, []byte(") Z "))
+		})
+		if len(running) == 0 {
+			return
+		}
+		if time.Now().After(late) {
+			t.Fatalf("still running: %v", running)
+		}
+		runtime.Gosched()
+	}
+}
+
+func TestServe_TellsTheProgramWhoIsThere(t *testing.T) {
+	t.Setenv("PROTO", "wrong")
+	t.Setenv("TCPREMOTEHOST", "wrong")
+	t.Setenv("BECOME_SERVE", "wrong")
+	t.Setenv("KEPT", "kept")
+	path := filepath.Join(t.TempDir(), "s")
+	for network, addr := range map[string]string{"tcp": "127.0.0.1:0", "tcp6": "[::1]:0", "unix": path} {
+		ln, err := net.Listen(network, addr)
+		if err != nil {
+			t.Logf("no %s: %v", network, err)
+			continue
+		}
+		s := serve(t, ln, "env", inetd.Options{})
+		c, err := net.Dial(ln.Addr().Network(), s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(text)
+		want := []string{"KEPT=kept"}
+		if network == "unix" {
+			want = append(want, "PROTO=UNIX", "UNIXLOCALPATH="+path)
+			if runtime.GOOS == "linux" {
+				want = append(want, fmt.Sprintf("UNIXREMOTEPID=%d", os.Getpid()), fmt.Sprintf("UNIXREMOTEEUID=%d", os.Geteuid()))
+			}
+		} else {
+			peer, port, _ := net.SplitHostPort(c.LocalAddr().String())
+			own, at, _ := net.SplitHostPort(s.addr)
+			want = append(want, "PROTO=TCP", "TCPREMOTEIP="+peer, "TCPREMOTEPORT="+port, "TCPLOCALIP="+own, "TCPLOCALPORT="+at,
+				"REMOTE_HOST="+peer, "REMOTE_ADDR="+peer, "REMOTE_PORT="+port)
+		}
+		for _, w := range want {
+			if !strings.Contains("\n"+got, "\n"+w+"\n") {
+				t.Errorf("%s: %s is not in %s", network, w, got)
+			}
+		}
+		if strings.Contains(got, "wrong") {
+			t.Errorf("%s: got %s", network, got)
+		}
+		c.Close()
+	}
+}
+
+func TestServe_StandardErrorIsTheLog(t *testing.T) {
+	const script = `echo one >&2; printf 'two \377' >&2; echo out`
+	s := serve(t, listen(t, "tcp", "127.0.0.1:0"), script, inetd.Options{})
+	if got, err := io.ReadAll(dial(t, s.addr)); string(got) != "out\n" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	s.log.await(t, "text=one", 1)
+	s.log.await(t, `text="two \xff"`, 1)
+	s = serve(t, listen(t, "tcp", "127.0.0.1:0"), script, inetd.Options{Stderr: true})
+	if got, err := io.ReadAll(dial(t, s.addr)); string(got) != "one\ntwo \xffout\n" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// family prints its own number and that of a child, and does not want to end.
+const family = `trap '' TERM; sleep 1000 & echo $$ $!; while :; do sleep 1000; done`
+
+// twoNumbers reads what family prints.
+func twoNumbers(t *testing.T, c net.Conn) []string {
+	t.Helper()
+	line, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(line)
+}
+
+func TestServe_APeerThatHangsUpEndsItsProgram(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(string, inetd.Options) server) {
+		s := start(family, inetd.Options{Grace: time.Millisecond})
+		other := dial(t, s.addr)
+		pids := twoNumbers(t, other)
+		c := dial(t, s.addr)
+		gone := twoNumbers(t, c)
+		c.SetLinger(0)
+		c.Close()
+		awaitGone(t, gone)
+		s.log.await(t, "hung up", 1)
+		for _, pid := range pids {
+			if n, _ := strconv.Atoi(pid); unix.Kill(n, 0) != nil {
+				t.Errorf("process %s of another connection is gone", pid)
+			}
+		}
+		other.SetLinger(0)
+		other.Close()
+		awaitGone(t, pids)
+	})
+}
+
+func TestServe_AProgramHasItsTime(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(string, inetd.Options) server) {
+		// Its peer never reads.
+		s := start("sleep 1000 & echo $! >&2; exec yes", inetd.Options{Within: 20 * time.Millisecond})
+		dial(t, s.addr)
+		s.log.await(t, "its time is over", 1)
+		s.log.await(t, "msg=ended", 1)
+		text := s.log.String()
+		_, rest, _ := strings.Cut(text, "text=")
+		awaitGone(t, strings.Fields(rest)[:1])
+	})
+}
+
+func TestServe_OnlySoManyAtOnce(t *testing.T) {
+	s := serve(t, listen(t, "tcp", "127.0.0.1:0"), "exec cat", inetd.Options{Max: 1})
+	a, b := dial(t, s.addr), dial(t, s.addr)
+	io.WriteString(b, "second")
+	b.CloseWrite()
+	io.WriteString(a, "first")
+	io.ReadFull(a, make([]byte, 5))
+	s.log.await(t, "started", 1)
+	if n := strings.Count(s.log.String(), "started"); n != 1 {
+		t.Errorf("%d programs run", n)
+	}
+	a.Close()
+	if got, err := io.ReadAll(b); string(got) != "second" || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+func TestServe_OnlySoManyOfOnePeer(t *testing.T) {
+	s := serve(t, listen(t, "tcp", "127.0.0.1:0"), "exec cat", inetd.Options{PerPeer: 1})
+	a := dial(t, s.addr)
+	s.log.await(t, "started", 1)
+	if got, _ := io.ReadAll(dial(t, s.addr)); len(got) != 0 {
+		t.Errorf("got %q", got)
+	}
+	s.log.await(t, "turned away", 1)
+	a.CloseWrite()
+	io.ReadAll(a)
+	a.Close()
+	s.log.await(t, "ended", 1)
+	// The count goes down a moment after that line.
+	for t.Context().Err() == nil {
+		c := dial(t, s.addr)
+		io.WriteString(c, "again")
+		c.CloseWrite()
+		if got, _ := io.ReadAll(c); string(got) == "again" {
+			return
+		}
+	}
+}
+
+func TestServe_ListenersShareTheLimits(t *testing.T) {
+	s, err := inetd.New([]string{"cat"}, &inetd.Options{Max: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	var conns []*net.TCPConn
+	for range 2 {
+		ln := listen(t, "tcp", "127.0.0.1:0")
+		wg.Go(func() { s.Serve(ctx, ln) })
+		conns = append(conns, dial(t, ln.Addr().String()))
+	}
+	for _, c := range conns {
+		io.WriteString(c, "x")
+	}
+	read := make(chan *net.TCPConn)
+	for _, c := range conns {
+		go func() {
+			c.Read(make([]byte, 1))
+			read <- c
+		}()
+	}
+	first := <-read
+	first.Close()
+	<-read
+	cancel()
+	for _, c := range conns {
+		c.Close()
+	}
+	wg.Wait()
+}
+
+func TestServe_DrainsProgramsThatEnd(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(string, inetd.Options) server) {
+		s := start("exec cat", inetd.Options{DrainTimeout: time.Hour})
+		c := dial(t, s.addr)
+		s.log.await(t, "started", 1)
+		done := make(chan error, 1)
+		go func() { done <- s.stop() }()
+		for { // until nobody listens
+			late, err := net.Dial("tcp", s.addr)
+			if err != nil {
+				break
+			}
+			late.Close()
+		}
+		io.WriteString(c, "still here")
+		c.CloseWrite()
+		if got, err := io.ReadAll(c); string(got) != "still here" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestServe_KillsProgramsAtTheDeadline(t *testing.T) {
+	bothWays(t, func(t *testing.T, start func(string, inetd.Options) server) {
+		s := start(family, inetd.Options{DrainTimeout: time.Millisecond, Grace: time.Hour})
+		pids := twoNumbers(t, dial(t, s.addr))
+		if err := s.stop(); err != nil {
+			t.Error(err)
+		}
+		awaitGone(t, pids)
+	})
+}
+
+// closing remembers the connections, to close them as a caller does whose own deadline is over.
+type closing struct {
+	net.Listener
+	conns chan net.Conn
+}
+
+func (l closing) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.conns <- c
+	}
+	return c, err
+}
+
+func TestServe_KillsAProgramWhoseConnectionTheCallerCloses(t *testing.T) {
+	for _, copied := range []bool{false, true} {
+		ln := listen(t, "tcp", "127.0.0.1:0")
+		if copied {
+			ln = opaque{ln}
+		}
+		l := closing{ln, make(chan net.Conn, 1)}
+		s := serve(t, l, family, inetd.Options{DrainTimeout: time.Hour, Grace: time.Hour})
+		pids := twoNumbers(t, dial(t, s.addr))
+		(<-l.conns).Close()
+		awaitGone(t, pids)
+	}
+}
+
+func TestServe_AProgramThatIsGoneCostsItsConnectionOnly(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "program")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\necho here\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := inetd.New([]string{path}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx, ln) }()
+	for _, there := range []bool{true, false, true} {
+		want := ""
+		if there {
+			want = "here\n"
+			os.Rename(path+".away", path)
+		} else {
+			os.Rename(path, path+".away")
+		}
+		if got, err := io.ReadAll(dial(t, ln.Addr().String())); string(got) != want || err != nil {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestServe_LeaksNothing(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("/proc is Linux's")
+	}
+	bothWays(t, func(t *testing.T, start func(string, inetd.Options) server) {
+		s := start(`read line; echo "$line"; [ "$line" = "stay 3" ] && sleep 1000`, inetd.Options{Grace: time.Millisecond})
+		round := func(n int) {
+			var wg sync.WaitGroup
+			for i := range n {
+				wg.Go(func() {
+					c := dial(t, s.addr)
+					fmt.Fprintf(c, "stay %d\n", i%4)
+					io.ReadFull(c, make([]byte, 7))
+					c.SetLinger(0)
+					c.Close()
+				})
+			}
+			wg.Wait()
+		}
+		round(8)
+		s.log.await(t, "msg=ended", 8)
+		before := open(t)
+		round(100)
+		s.log.await(t, "msg=ended", 108)
+		s.stop()
+		if now := open(t); now > before {
+			t.Errorf("%d descriptors are open, %d before", now, before)
+		}
+	})
+}
+
+func open(t *testing.T) int {
+	runtime.GC() // pipes that Go keeps
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+func TestNew_SaysWhatIsWrong(t *testing.T) {
+	for _, test := range []struct {
+		command []string
+		o       inetd.Options
+		want    fault.Kind
+	}{
+		{nil, inetd.Options{}, fault.Invalid},
+		{[]string{"/no/such/program"}, inetd.Options{}, fault.NotFound},
+		{[]string{"/"}, inetd.Options{}, fault.Invalid},
+		{[]string{"cat"}, inetd.Options{Max: -1}, fault.Invalid},
+		{[]string{"cat"}, inetd.Options{Dir: "/no/such/folder"}, fault.NotFound},
+	} {
+		if _, err := inetd.New(test.command, &test.o); err == nil || fault.KindOf(err) != test.want {
+			t.Errorf("%v: got %v, want %s", test.command, err, test.want)
+		}
+	}
+}

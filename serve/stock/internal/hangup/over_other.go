@@ -1,0 +1,7 @@
+//go:build !unix
+
+package hangup
+
+const supported = false
+
+func isOver(uintptr) bool { return false }
