@@ -130,15 +130,23 @@ func running(nodes []roster.Status) (n int) {
 // eventually waits for something that another process has to do.
 func eventually(t testing.TB, ctx context.Context, what string, f func() bool) {
 	t.Helper()
+	if until(ctx, f) != nil {
+		t.Fatalf("never happened: %s", what)
+	}
+}
+
+// until returns when f says true, or ctx has ended.
+func until(ctx context.Context, f func() bool) error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !f() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("never happened: %s", what)
+			return ctx.Err()
 		case <-tick.C:
 		}
 	}
+	return nil
 }
 
 // gone reports whether no process of that id is left.
