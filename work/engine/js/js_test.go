@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	goruntime "runtime"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -443,19 +443,21 @@ func TestInvoke_CancelRacesReturn(t *testing.T) {
 }
 
 func TestInvoke_WaitsForASlot(t *testing.T) {
-	e := open(t, `exports.slow = () => new Promise(ok => setTimeout(ok, 300)); exports.f = () => 1`, &js.Options{Slots: 1})
-	var wg sync.WaitGroup
-	wg.Go(func() { invokeIn(t.Context(), lookup(t, e, "slow"), "") })
-	time.Sleep(50 * time.Millisecond)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if _, err := invokeIn(ctx, lookup(t, e, "f"), ""); fault.KindOf(err) != fault.Deadline {
-		t.Errorf("got %v, want deadline", err)
-	}
-	if got, err := invokeIn(t.Context(), lookup(t, e, "f"), ""); got != "1" || err != nil {
-		t.Errorf("got %s, %v", got, err)
-	}
-	wg.Wait()
+	synctest.Test(t, func(t *testing.T) {
+		e := open(t, `exports.slow = () => new Promise(ok => setTimeout(ok, 300)); exports.f = () => 1`, &js.Options{Slots: 1})
+		var wg sync.WaitGroup
+		wg.Go(func() { invokeIn(t.Context(), lookup(t, e, "slow"), "") })
+		synctest.Wait() // it has the slot, and sleeps
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		if _, err := invokeIn(ctx, lookup(t, e, "f"), ""); fault.KindOf(err) != fault.Deadline {
+			t.Errorf("got %v, want deadline", err)
+		}
+		if got, err := invokeIn(t.Context(), lookup(t, e, "f"), ""); got != "1" || err != nil {
+			t.Errorf("got %s, %v", got, err)
+		}
+		wg.Wait()
+	})
 }
 
 func TestInvoke_Concurrently(t *testing.T) {
@@ -699,21 +701,18 @@ func TestClose(t *testing.T) {
 	}
 }
 
+// A goroutine that stayed would keep its bubble from ending: that is a panic.
 func TestNoGoroutinesStay(t *testing.T) {
-	before := goruntime.NumGoroutine()
-	f := lookup(t, open(t, `exports.f = () => new Promise(ok => setTimeout(ok, 1))`, nil), "f")
-	for range 50 {
-		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Microsecond)
-		invokeIn(ctx, f, "")
-		cancel()
-	}
-	for range 100 {
-		if goruntime.NumGoroutine() <= before {
-			return
+	synctest.Test(t, func(t *testing.T) {
+		f := lookup(t, open(t, `exports.f = () => new Promise(ok => setTimeout(ok, 1))`, nil), "f")
+		for i := range 50 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(500+i*20)*time.Microsecond) // before it is done, and after
+			if _, err := invokeIn(ctx, f, ""); (err != nil) != (i < 25) && i != 25 {
+				t.Errorf("call %d: %v", i, err)
+			}
+			cancel()
 		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Errorf("%d goroutines, %d before", goruntime.NumGoroutine(), before)
+	})
 }
 
 func FuzzDecodeCBOR(f *testing.F) {
