@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -39,19 +38,6 @@ type JobOptions struct {
 	Tombs bus.KV
 }
 
-// DeadLetter is a job that will not be tried again.
-type DeadLetter struct {
-	ID       string    `json:"id"`
-	Digest   string    `json:"digest"`
-	Function string    `json:"function"`
-	Boss     string    `json:"boss"`
-	Tries    int       `json:"tries"`
-	Error    string    `json:"error"`
-	Kind     string    `json:"kind"`
-	Time     time.Time `json:"time"`
-	Record   []byte    `json:"record"` // the job as a queue record, to submit it again
-}
-
 // puller pulls jobs for a worker.
 type puller struct {
 	w        *Worker
@@ -76,12 +62,6 @@ type job struct {
 	run     *run
 	began   time.Time
 	pending []part
-}
-
-// part is what a run says of consecutive jobs of its record.
-type part struct {
-	first    int
-	outcomes []task.Outcome
 }
 
 // RunJobs pulls jobs and runs them until ctx ends; those begun are finished
@@ -128,115 +108,6 @@ func (w *Worker) Jobs(max int) []string {
 		ids = append(ids, j.rec.ID(j.seq, int(r.at.Load())).String())
 	}
 	return ids
-}
-
-// pull keeps a little work at hand and starts it as slots get free.
-func (p *puller) pull(ctx, keep context.Context) {
-	var ready []*job
-	for ctx.Err() == nil {
-		if len(ready) == 0 {
-			if !p.waitForSlot(ctx) {
-				break
-			}
-			ready = p.fetch(ctx, keep)
-			continue
-		}
-		var freed <-chan struct{}
-		if ready, freed = p.startSome(keep, ready); freed == nil {
-			continue
-		}
-		select {
-		case <-freed:
-		case <-ctx.Done():
-		}
-	}
-	// What was not begun goes back as it came, without counting as a try.
-	for _, j := range ready {
-		if p.republish(keep, j.rec, j.seq, 0, len(j.rec.Jobs), "back") == nil {
-			j.d.Ack(keep)
-		}
-		p.drop(j)
-	}
-}
-
-// startSome starts what it can and returns the rest, which all waits for a
-// slot: for any, or for one of its function. freed is closed when it is worth trying again.
-func (p *puller) startSome(keep context.Context, ready []*job) (rest []*job, freed <-chan struct{}) {
-	full := map[string]bool{} // functions whose turn is not now
-	for _, j := range ready {
-		if !full[j.rec.Function] {
-			started, changed := p.start(keep, j)
-			if started {
-				continue
-			}
-			full[j.rec.Function] = true
-			if freed == nil { // the first: what happened since then counts
-				freed = changed
-			}
-		}
-		rest = append(rest, j)
-	}
-	return rest, freed
-}
-
-func (p *puller) waitForSlot(ctx context.Context) bool {
-	for {
-		p.w.mu.Lock()
-		free := p.w.busy < p.w.slots && !p.w.draining
-		freed := p.w.freedLocked()
-		p.w.mu.Unlock()
-		if free {
-			return ctx.Err() == nil
-		}
-		select {
-		case <-freed:
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-// fetch pulls as many records as the free slots can take soon.
-func (p *puller) fetch(ctx, keep context.Context) []*job {
-	deliveries, err := p.consumer.Pull(ctx, p.prefetch(), pullWait)
-	if err != nil && ctx.Err() == nil {
-		p.w.opts.Logger.Debug("cannot pull jobs", "err", err)
-		select {
-		case <-time.After(200 * time.Millisecond):
-		case <-ctx.Done():
-		}
-	}
-	p.tellHeld(deliveries)
-	var ready []*job
-	for _, d := range deliveries {
-		if j := p.admit(keep, d); j != nil {
-			ready = append(ready, j)
-		}
-	}
-	return ready
-}
-
-func (p *puller) tellHeld(deliveries []bus.Delivery) {
-	if p.w.opts.Held == nil || len(deliveries) == 0 {
-		return
-	}
-	tokens := make([]string, len(deliveries))
-	for i, d := range deliveries {
-		tokens[i] = d.Token()
-	}
-	p.w.opts.Held(tokens)
-}
-
-func (p *puller) prefetch() int {
-	p.w.mu.Lock()
-	free := max(1, p.w.slots-p.w.busy)
-	p.w.mu.Unlock()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.mean <= 0 {
-		return free
-	}
-	return max(free, min(maxPrefetch, p.w.slots*int(prefetchTime/p.mean)))
 }
 
 // admit decides what to do with a delivery: run it, later, or not at all.
@@ -321,41 +192,6 @@ func (p *puller) tries(rec *queue.Record) int {
 	return 3
 }
 
-// start runs a record if there is a slot for it; if not, freed is closed when
-// that may have changed.
-func (p *puller) start(ctx context.Context, j *job) (started bool, freed <-chan struct{}) {
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return false, ctx.Done()
-	}
-	pack := task.Pack{ID: j.seq, Function: j.rec.Function, Format: j.rec.Format, Timeout: j.rec.Timeout, Origin: j.rec.Boss, Count: len(j.rec.Jobs)}
-	for _, v := range j.rec.Jobs {
-		pack.Values = task.AppendValue(pack.Values, v)
-	}
-	r := p.w.newRun(pack, j)
-	p.mu.Lock()
-	j.run, j.began = r, time.Now()
-	for i := range j.rec.Jobs {
-		id := j.rec.ID(j.seq, i).String()
-		if p.tombs[id] {
-			r.cancel(i)
-		}
-	}
-	p.mu.Unlock()
-	p.wg.Add(1)
-	p.w.mu.Lock()
-	if started = !p.w.draining && p.w.startLocked(r); !started {
-		freed = p.w.freedLocked()
-	}
-	p.w.mu.Unlock()
-	if !started {
-		p.wg.Done()
-		<-p.slots
-	}
-	return started, freed
-}
-
 // outcomes collects what the run says; with the final word the record is
 // finished on a goroutine of its own, so that the slot need not wait for the disk.
 func (j *job) outcomes(o task.Outcomes) {
@@ -390,188 +226,6 @@ func (j *job) progress(_ uint64, index int, value []byte) {
 }
 
 func (j *job) attempt(int) int { return j.rec.Attempt + 1 }
-
-func (p *puller) observe(took time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.mean == 0 || took > p.mean {
-		p.mean = took
-	} else {
-		p.mean += (took - p.mean) / 4
-	}
-}
-
-// finish keeps the results of a record, sends what is to be tried again back
-// to the queue, and acknowledges the record last. While the bus takes none of it, as on a
-// full disk, the record stays on lease and the results in memory; only if the worker
-// ends meanwhile is the record run again.
-func (p *puller) finish(ctx context.Context, j *job, limit int) {
-	defer p.drop(j)
-	wait := 100 * time.Millisecond
-	for {
-		err := p.finishOnce(ctx, j, limit)
-		if err == nil {
-			return
-		}
-		p.w.opts.Logger.Warn("cannot keep the results of jobs", "record", j.seq, "err", err)
-		select {
-		case <-p.ending:
-			return
-		case <-time.After(wait):
-		}
-		wait = min(2*wait, 5*time.Second)
-	}
-}
-
-func (p *puller) finishOnce(ctx context.Context, j *job, limit int) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for len(j.pending) > 0 {
-		if err := p.finishPart(ctx, j, j.pending[0]); err != nil {
-			return err
-		}
-		j.pending = j.pending[1:]
-	}
-	if limit < len(j.rec.Jobs) {
-		if err := p.republish(ctx, j.rec, j.seq, limit, len(j.rec.Jobs), "tail"); err != nil {
-			return err
-		}
-	}
-	return j.d.Ack(ctx)
-}
-
-func (p *puller) finishPart(ctx context.Context, j *job, part part) error {
-	var kept []task.Outcome
-	first := part.first
-	flush := func(next int) error {
-		if len(kept) == 0 {
-			first = next
-			return nil
-		}
-		err := p.keep(ctx, j.rec, j.rec.ID(j.seq, first), kept)
-		kept, first = nil, next
-		return err
-	}
-	for i, o := range part.outcomes {
-		index := part.first + i
-		again, dead := p.verdict(j.rec, o)
-		if again {
-			if err := flush(index + 1); err != nil {
-				return err
-			}
-			if err := p.tryAgain(ctx, j, index, o); err != nil {
-				return err
-			}
-			continue
-		}
-		if dead {
-			if err := p.buryOne(ctx, j, index, o.Err); err != nil {
-				return err
-			}
-		}
-		kept = append(kept, o)
-	}
-	return flush(0)
-}
-
-// buryOne writes the dead letter of one job of a record.
-func (p *puller) buryOne(ctx context.Context, j *job, index int, cause error) error {
-	one, id := *j.rec, j.rec.ID(j.seq, index)
-	one.Origin, one.Jobs, one.NotBefore = id, []task.Value{j.rec.Jobs[index]}, time.Time{}
-	return p.bury(ctx, &one, id, cause, nil)
-}
-
-// verdict says whether an outcome is to be tried again, or is a dead letter.
-func (p *puller) verdict(rec *queue.Record, o task.Outcome) (again, dead bool) {
-	if o.Status == task.OK || o.Status == task.OKRef || fault.KindOf(o.Err) == fault.Canceled {
-		return false, false
-	}
-	if o.Status == task.GaveUp || rec.Attempt+1 >= p.tries(rec) {
-		return false, true
-	}
-	return true, false
-}
-
-// tryAgain puts one job back, to be run after its back-off.
-func (p *puller) tryAgain(ctx context.Context, j *job, index int, o task.Outcome) error {
-	wait := o.After
-	if o.Status != task.Retry {
-		wait = p.backoff(j.rec)
-	}
-	one := *j.rec
-	one.Origin, one.Jobs = j.rec.ID(j.seq, index), []task.Value{j.rec.Jobs[index]}
-	one.Attempt++
-	one.NotBefore = time.Now().Add(wait)
-	_, err := p.opts.Queue.Put(ctx, queue.Subject(p.opts.Digest, p.opts.Class, one.Function), one.Append(nil), fmt.Sprintf("%d.%d.try.%d", j.seq, index, one.Attempt))
-	return err
-}
-
-func (p *puller) backoff(rec *queue.Record) time.Duration {
-	base := 100 * time.Millisecond
-	if fn, err := p.w.opts.Engine.Lookup(rec.Function); err == nil && fn.Limits().BackoffMS > 0 {
-		base = time.Duration(fn.Limits().BackoffMS) * time.Millisecond
-	}
-	return min(base<<min(rec.Attempt, 16), maxBackoff)
-}
-
-// republish puts the jobs from first to last back as new records, small ones, so that
-// other workers get their share.
-func (p *puller) republish(ctx context.Context, rec *queue.Record, seq uint64, first, last int, why string) error {
-	size := max(1, (last-first+7)/8)
-	for i := first; i < last; i += size {
-		again := *rec
-		again.Origin = rec.ID(seq, i)
-		again.Jobs = rec.Jobs[i:min(i+size, last)]
-		_, err := p.opts.Queue.Put(ctx, queue.Subject(p.opts.Digest, p.opts.Class, rec.Function), again.Append(nil), fmt.Sprintf("%d.%d.%s", seq, i, why))
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// keep stores the results of consecutive jobs.
-func (p *puller) keep(ctx context.Context, rec *queue.Record, first queue.ID, outcomes []task.Outcome) error {
-	res := result.Record{
-		Function: rec.Function, Format: rec.Format, Worker: p.w.opts.ID, Node: p.opts.Node, PID: p.opts.PID,
-		Attempt: rec.Attempt + 1, Outcomes: outcomes,
-	}
-	_, err := p.opts.Results.Append(ctx, result.Subject(p.opts.Digest, rec.Boss, first), res.Append(nil))
-	return err
-}
-
-// settle ends one job with outcomes that need no run: its dead letter and its result.
-func (p *puller) settle(ctx context.Context, rec *queue.Record, id queue.ID, outcomes []task.Outcome, cause error) error {
-	if err := p.bury(ctx, rec, id, cause, nil); err != nil {
-		return err
-	}
-	return p.keep(ctx, rec, id, outcomes)
-}
-
-// bury writes a dead letter.
-func (p *puller) bury(ctx context.Context, rec *queue.Record, id queue.ID, cause error, raw []byte) error {
-	if raw == nil {
-		fresh := *rec
-		fresh.Attempt, fresh.Deaths, fresh.NotBefore = 0, 0, time.Time{}
-		raw = fresh.Append(nil)
-	}
-	letter, err := json.Marshal(DeadLetter{
-		ID: id.String(), Digest: p.opts.Digest, Function: rec.Function, Boss: rec.Boss, Tries: rec.Attempt + 1,
-		Error: cause.Error(), Kind: fault.KindOf(cause).String(), Time: time.Now(), Record: raw,
-	})
-	if err != nil {
-		return err
-	}
-	_, err = p.opts.Dead.Append(ctx, fmt.Sprintf("%s.%s.%d.%d", roster.LogDead, p.opts.Digest, id.Seq, id.Index), letter)
-	return err
-}
-
-// drop forgets a record that is acknowledged, or left to its lease.
-func (p *puller) drop(j *job) {
-	p.mu.Lock()
-	delete(p.held, j)
-	p.mu.Unlock()
-}
 
 // heartbeat extends the leases of what is held.
 func (p *puller) heartbeat(ctx context.Context) {
