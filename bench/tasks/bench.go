@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/universal-server/become/bench/peers"
@@ -136,6 +137,28 @@ func (b *Bench) against(ctx context.Context, start func(context.Context, string)
 		return rival{missing: missing.Error()}, nil
 	}
 	return rival{Peer: p}, err
+}
+
+// beside starts us, with two workers, and rivals. stop ends all of them.
+func (b *Bench) beside(ctx context.Context, starts ...func(context.Context, string) (*peers.Peer, error)) (u us, rivals []rival, stop func(), err error) {
+	if u, err = b.ours(ctx, 2); err != nil {
+		return us{}, nil, nil, err
+	}
+	stop = func() {
+		for _, r := range slices.Backward(rivals) {
+			r.Stop()
+		}
+		u.stop()
+	}
+	for _, start := range starts {
+		r, err := b.against(ctx, start)
+		if err != nil {
+			stop()
+			return us{}, nil, nil, err
+		}
+		rivals = append(rivals, r)
+	}
+	return u, rivals, stop, nil
 }
 
 // row begins a row against the rival.

@@ -12,21 +12,12 @@ import (
 // between two nodes, and two processes that do nothing but pass a byte over a Unix socket
 // say what the floor is.
 func (b *Bench) call(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx, 2)
+	u, rivals, stop, err := b.beside(ctx, peers.Erlang, peers.Socket)
 	if err != nil {
 		return nil, err
 	}
-	defer u.stop()
-	erlang, err := b.against(ctx, peers.Erlang)
-	if err != nil {
-		return nil, err
-	}
-	defer erlang.Stop()
-	socket, err := b.against(ctx, peers.Socket)
-	if err != nil {
-		return nil, err
-	}
-	defer socket.Stop()
+	defer stop()
+	erlang, socket := rivals[0], rivals[1]
 	var last rig.Answer
 	n := b.size(10_000, 50)
 	m, err := rig.InTurns(ctx, b.Rounds, u.side("call", n, &last), erlang.Side("call", n), socket.Side("call", n))
@@ -41,26 +32,12 @@ func (b *Bench) call(ctx context.Context) ([]rig.Row, error) {
 // flight: calls started one by one without waiting, then all their answers.
 // asynq and Celery do fewer, at their own speed.
 func (b *Bench) flight(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx, 2)
+	u, rivals, stop, err := b.beside(ctx, peers.Erlang, peers.Asynq, peers.Celery)
 	if err != nil {
 		return nil, err
 	}
-	defer u.stop()
-	erlang, err := b.against(ctx, peers.Erlang)
-	if err != nil {
-		return nil, err
-	}
-	defer erlang.Stop()
-	asynq, err := b.against(ctx, peers.Asynq)
-	if err != nil {
-		return nil, err
-	}
-	defer asynq.Stop()
-	celery, err := b.against(ctx, peers.Celery)
-	if err != nil {
-		return nil, err
-	}
-	defer celery.Stop()
+	defer stop()
+	erlang, asynq, celery := rivals[0], rivals[1], rivals[2]
 	n := b.size(100_000, 500)
 	m, err := rig.InTurns(ctx, b.Rounds, u.side("flight", n, nil),
 		erlang.Side("flight", n), asynq.Side("flight", max(n/10, 10)), celery.Side("flight", max(n/50, 10)))
@@ -78,16 +55,12 @@ func (b *Bench) flight(ctx context.Context) ([]rig.Row, error) {
 // mapped: Map over tiny tasks. The Pool does fewer of them with apply_async,
 // and all of them with its own map, which cuts the input into a handful of chunks beforehand.
 func (b *Bench) mapped(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx, 2)
+	u, rivals, stop, err := b.beside(ctx, peers.Pool)
 	if err != nil {
 		return nil, err
 	}
-	defer u.stop()
-	pool, err := b.against(ctx, peers.Pool)
-	if err != nil {
-		return nil, err
-	}
-	defer pool.Stop()
+	defer stop()
+	pool := rivals[0]
 	n := b.size(1_000_000, 2000)
 	m, err := rig.InTurns(ctx, b.Rounds, u.side("map", n, nil), pool.Side("flight", max(n/20, 10)), pool.Side("map", n))
 	if err != nil {
@@ -106,16 +79,12 @@ func (b *Bench) mapped(ctx context.Context) ([]rig.Row, error) {
 
 // seed: what the seed's boss does, nine factorials at a time.
 func (b *Bench) seed(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx, 2)
+	u, rivals, stop, err := b.beside(ctx, peers.Seed)
 	if err != nil {
 		return nil, err
 	}
-	defer u.stop()
-	seed, err := b.against(ctx, peers.Seed)
-	if err != nil {
-		return nil, err
-	}
-	defer seed.Stop()
+	defer stop()
+	seed := rivals[0]
 	m, err := rig.InTurns(ctx, b.Rounds, u.side("seed", b.size(2000, 5), nil), seed.Side("seed", 1))
 	if err != nil {
 		return nil, err

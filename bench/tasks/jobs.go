@@ -12,16 +12,12 @@ import (
 // from the operating system's cache. The bare JetStream's work queue does the same with one message
 // per task and keeps no results.
 func (b *Bench) jobs(ctx context.Context) ([]rig.Row, error) {
-	u, err := b.ours(ctx, 2)
+	u, rivals, stop, err := b.beside(ctx, peers.JetStream)
 	if err != nil {
 		return nil, err
 	}
-	defer u.stop()
-	bare, err := b.against(ctx, peers.JetStream)
-	if err != nil {
-		return nil, err
-	}
-	defer bare.Stop()
+	defer stop()
+	bare := rivals[0]
 	n := b.size(100_000, 100)
 	if _, err := u.boss.Ask(ctx, "jobs", b.size(10_000, 10)); err != nil { // warm
 		return nil, err
