@@ -217,7 +217,11 @@ func (c *child) accept(ctx context.Context, l net.Listener) {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			time.Sleep(10 * time.Millisecond) // out of descriptors: let some go
+			select { // out of descriptors: let some go
+			case <-time.After(10 * time.Millisecond):
+			case <-ctx.Done():
+				return
+			}
 			continue
 		}
 		select {
