@@ -24,17 +24,19 @@ const EnvDescribe = "BECOME_DESCRIBE"
 func Init() {
 	switch {
 	case child.Wanted():
-		if err := child.Run(host{}); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+		leave(child.Run(host{}))
 	case os.Getenv(EnvDescribe) != "":
-		if err := json.NewEncoder(os.Stdout).Encode(exports()); err != nil {
-			os.Exit(1)
-		}
-		os.Exit(0)
+		leave(json.NewEncoder(os.Stdout).Encode(exports()))
 	}
+}
+
+// leave ends a process that was started for one thing.
+func leave(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // Main is the main function of a program whose functions run on a fleet. The

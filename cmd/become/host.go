@@ -27,20 +27,21 @@ import (
 func early() {
 	switch {
 	case service.Kept():
-		if err := service.RunKept(context.Background(), stockServices(), nil); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+		leave(service.RunKept(context.Background(), stockServices(), nil))
 	case child.Wanted():
-		if err := child.Run(host{}); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+		leave(child.Run(host{}))
 	case os.Getenv(inspectEnv) != "":
 		os.Exit(inspect(os.Stdin, os.Stdout))
 	}
+}
+
+// leave ends a process that was started for one thing.
+func leave(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // host makes this process a worker of a bundle that is no executable.
