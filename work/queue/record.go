@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -95,8 +96,8 @@ var errRecord = errors.New("malformed job record")
 // Append appends the record's wire form.
 func (r *Record) Append(dst []byte) []byte {
 	dst = append(dst, recordVersion, byte(r.Format))
-	dst = appendString(dst, r.Function)
-	dst = appendString(dst, r.Boss)
+	dst = task.AppendText(dst, r.Function)
+	dst = task.AppendText(dst, r.Boss)
 	dst = binary.AppendUvarint(dst, uint64((r.Timeout+time.Millisecond-1)/time.Millisecond))
 	dst = binary.AppendUvarint(dst, uint64(r.Tries))
 	notBefore := uint64(0)
@@ -124,52 +125,27 @@ func DecodeRecord(b []byte) (*Record, error) {
 	if r.Format != engine.CBOR && r.Format != engine.JSON {
 		return nil, errRecord
 	}
-	b = b[2:]
-	ok := true
-	number := func(most uint64) uint64 {
-		n, size := binary.Uvarint(b)
-		if size <= 0 || n > most {
-			ok, b = false, nil
-			return 0
-		}
-		b = b[size:]
-		return n
-	}
-	text := func() string {
-		n := number(1 << 16)
-		if uint64(len(b)) < n {
-			ok, b = false, nil
-			return ""
-		}
-		s := string(b[:n])
-		b = b[n:]
-		return s
-	}
-	r.Function = text()
-	r.Boss = text()
-	r.Timeout = time.Duration(number(1<<40)) * time.Millisecond
-	r.Tries = int(number(1 << 20))
-	if ms := number(1 << 60); ms > 0 {
+	d := task.Fields{Rest: b[2:]}
+	r.Function = d.Text()
+	r.Boss = d.Text()
+	r.Timeout = time.Duration(d.Uvarint(1<<40)) * time.Millisecond
+	r.Tries = int(d.Uvarint(1 << 20))
+	if ms := d.Uvarint(1 << 60); ms > 0 {
 		r.NotBefore = time.UnixMilli(int64(ms))
 	}
-	r.Attempt = int(number(1 << 20))
-	r.Deaths = int(number(1 << 20))
-	r.Origin.Seq = number(1<<64 - 1)
-	r.Origin.Index = int(number(1 << 30))
-	n := number(task.MaxTasks)
-	if !ok || n == 0 {
+	r.Attempt = int(d.Uvarint(1 << 20))
+	r.Deaths = int(d.Uvarint(1 << 20))
+	r.Origin.Seq = d.Uvarint(math.MaxUint64)
+	r.Origin.Index = int(d.Uvarint(1 << 30))
+	n := d.Uvarint(task.MaxTasks)
+	if d.Bad || n == 0 {
 		return nil, errRecord
 	}
-	r.Jobs = make([]task.Value, 0, min(int(n), len(b)))
+	r.Jobs = make([]task.Value, 0, min(int(n), len(d.Rest)))
 	for range n {
-		v, rest, err := task.TakeValue(b)
-		if err != nil {
-			return nil, errRecord
-		}
-		r.Jobs = append(r.Jobs, v)
-		b = rest
+		r.Jobs = append(r.Jobs, d.Value())
 	}
-	if len(b) != 0 {
+	if d.Bad || len(d.Rest) != 0 {
 		return nil, errRecord
 	}
 	return r, nil
@@ -181,9 +157,4 @@ func (r *Record) ID(seq uint64, i int) ID {
 		return ID{r.Origin.Seq, r.Origin.Index + i}
 	}
 	return ID{seq, i}
-}
-
-func appendString(dst []byte, s string) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(s)))
-	return append(dst, s...)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -48,8 +49,7 @@ func jobFilter(seq uint64) string { return fmt.Sprintf("%s.*.*.%d.*", roster.Log
 func (r *Record) Append(dst []byte) []byte {
 	dst = append(dst, version, byte(r.Format))
 	for _, s := range []string{r.Function, r.Worker, r.Node} {
-		dst = binary.AppendUvarint(dst, uint64(len(s)))
-		dst = append(dst, s...)
+		dst = task.AppendText(dst, s)
 	}
 	dst = binary.AppendUvarint(dst, uint64(r.PID))
 	dst = binary.AppendUvarint(dst, uint64(r.Attempt))
@@ -74,39 +74,23 @@ func Decode(subject string, data []byte) (*Record, error) {
 		return nil, errRecord
 	}
 	r := &Record{First: queue.ID{Seq: seq, Index: int(index)}, Digest: tokens[1], Boss: tokens[2], Format: engine.Format(data[1])}
-	b := data[2:]
-	number := func() uint64 {
-		n, size := binary.Uvarint(b)
-		if size <= 0 {
-			b = nil
-			return 0
-		}
-		b = b[size:]
-		return n
-	}
-	for _, s := range []*string{&r.Function, &r.Worker, &r.Node} {
-		n := number()
-		if uint64(len(b)) < n {
-			return nil, errRecord
-		}
-		*s = string(b[:n])
-		b = b[n:]
-	}
-	r.PID = int(number() & 0x7fffffff)
-	r.Attempt = int(number() & 0x7fffffff)
-	n := number()
-	if n == 0 || n > task.MaxTasks {
+	d := task.Fields{Rest: data[2:]}
+	r.Function, r.Worker, r.Node = d.Text(), d.Text(), d.Text()
+	r.PID, r.Attempt = int(d.Uvarint(math.MaxInt32)), int(d.Uvarint(math.MaxInt32))
+	n := d.Uvarint(task.MaxTasks)
+	if d.Bad || n == 0 {
 		return nil, errRecord
 	}
+	items := d.Rest
 	for range n {
-		o, rest, err := task.NextOutcome(b)
+		o, rest, err := task.NextOutcome(items)
 		if err != nil {
 			return nil, errRecord
 		}
 		r.Outcomes = append(r.Outcomes, o)
-		b = rest
+		items = rest
 	}
-	if len(b) != 0 {
+	if len(items) != 0 {
 		return nil, errRecord
 	}
 	return r, nil

@@ -3,6 +3,7 @@ package task
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
@@ -30,6 +31,9 @@ const (
 	KindOutcomes = 'O'
 	KindProgress = 'P'
 )
+
+// maxMillis is the longest time that travels, 146 years. Unit: milliseconds.
+const maxMillis = uint64(1<<62) / uint64(time.Millisecond)
 
 var errFrame = errors.New("malformed frame")
 
@@ -60,39 +64,34 @@ func AppendPack(dst []byte, p *Pack) []byte {
 	dst = append(dst, KindRun, byte(p.Format))
 	dst = binary.AppendUvarint(dst, p.ID)
 	dst = binary.AppendUvarint(dst, uint64((p.Timeout+time.Millisecond-1)/time.Millisecond))
-	dst = appendString(dst, p.Function)
-	dst = appendString(dst, p.Origin)
+	dst = AppendText(dst, p.Function)
+	dst = AppendText(dst, p.Origin)
 	return binary.AppendUvarint(dst, uint64(p.Count))
 }
 
 // DecodePack reads a run frame. Values is a part of frame.
 func DecodePack(frame []byte) (p Pack, err error) {
-	d := decoder{b: frame}
-	if d.byte() != KindRun {
+	d := Fields{Rest: frame}
+	if d.Byte() != KindRun {
 		return p, errFrame
 	}
-	p.Format = engine.Format(d.byte())
+	p.Format = engine.Format(d.Byte())
 	if p.Format != engine.CBOR && p.Format != engine.JSON {
 		return p, errFrame
 	}
-	p.ID = d.uvarint()
-	ms := d.uvarint()
-	if ms > uint64(1<<62)/uint64(time.Millisecond) {
+	p.ID = d.Uvarint(math.MaxUint64)
+	p.Timeout = time.Duration(d.Uvarint(maxMillis)) * time.Millisecond
+	p.Function = d.Text()
+	p.Origin = d.Text()
+	p.Count = int(d.Uvarint(MaxTasks))
+	p.Values = d.Rest
+	if p.Count == 0 {
 		return p, errFrame
 	}
-	p.Timeout = time.Duration(ms) * time.Millisecond
-	p.Function = string(d.bytes())
-	p.Origin = string(d.bytes())
-	n := d.uvarint()
-	if d.bad || n == 0 || n > MaxTasks {
-		return p, errFrame
-	}
-	p.Count = int(n)
-	p.Values = d.b
 	for range p.Count {
-		d.value()
+		d.Value()
 	}
-	if d.bad || len(d.b) != 0 {
+	if d.Bad || len(d.Rest) != 0 {
 		return p, errFrame
 	}
 	return p, nil
@@ -116,19 +115,9 @@ func AppendValue(dst []byte, v Value) []byte {
 
 // NextValue takes the first value off b, which DecodePack has checked.
 func NextValue(b []byte) (Value, []byte) {
-	d := decoder{b: b}
-	v := d.value()
-	return v, d.b
-}
-
-// TakeValue takes the first value off b.
-func TakeValue(b []byte) (Value, []byte, error) {
-	d := decoder{b: b}
-	v := d.value()
-	if d.bad {
-		return Value{}, nil, errFrame
-	}
-	return v, d.b, nil
+	d := Fields{Rest: b}
+	v := d.Value()
+	return v, d.Rest
 }
 
 // Status says how a task ended.
@@ -184,19 +173,18 @@ func AppendOutcomes(dst []byte, o *Outcomes) []byte {
 
 // DecodeOutcomes reads an outcomes frame. Items is a part of frame.
 func DecodeOutcomes(frame []byte) (o Outcomes, err error) {
-	d := decoder{b: frame}
-	if d.byte() != KindOutcomes {
+	d := Fields{Rest: frame}
+	if d.Byte() != KindOutcomes {
 		return o, errFrame
 	}
-	o.Final = d.byte()&1 != 0
-	o.Pack = d.uvarint()
-	first, count, limit := d.uvarint(), d.uvarint(), d.uvarint()
-	o.Nanos = d.uvarint()
-	if d.bad || first > MaxTasks || count > MaxTasks || limit > MaxTasks || first+count > limit {
+	o.Final = d.Byte()&1 != 0
+	o.Pack = d.Uvarint(math.MaxUint64)
+	o.First, o.Count, o.Limit = int(d.Uvarint(MaxTasks)), int(d.Uvarint(MaxTasks)), int(d.Uvarint(MaxTasks))
+	o.Nanos = d.Uvarint(math.MaxUint64)
+	if d.Bad || o.First+o.Count > o.Limit {
 		return o, errFrame
 	}
-	o.First, o.Count, o.Limit = int(first), int(count), int(limit)
-	o.Items = d.b
+	o.Items = d.Rest
 	return o, nil
 }
 
@@ -222,29 +210,25 @@ func AppendAnswer(dst []byte, status Status, value []byte) []byte {
 
 // NextOutcome takes the first outcome off b. Value is a part of b.
 func NextOutcome(b []byte) (o Outcome, rest []byte, err error) {
-	d := decoder{b: b}
-	o.Status = Status(d.byte())
+	d := Fields{Rest: b}
+	o.Status = Status(d.Byte())
 	switch o.Status {
 	case OK, OKRef:
-		o.Value = d.bytes()
-		if d.bad {
+		o.Value = d.Bytes()
+		if d.Bad {
 			return o, nil, errFrame
 		}
-		return o, d.b, nil
+		return o, d.Rest, nil
 	case Retry:
-		ms := d.uvarint()
-		if ms > uint64(1<<62)/uint64(time.Millisecond) {
-			return o, nil, errFrame
-		}
-		o.After = time.Duration(ms) * time.Millisecond
+		o.After = time.Duration(d.Uvarint(maxMillis)) * time.Millisecond
 	case Failed, GaveUp:
 	default:
 		return o, nil, errFrame
 	}
-	if d.bad {
+	if d.Bad {
 		return o, nil, errFrame
 	}
-	o.Err, rest, err = fault.Unmarshal(d.b)
+	o.Err, rest, err = fault.Unmarshal(d.Rest)
 	if err == nil && o.Err == nil {
 		err = errFrame
 	}
@@ -260,16 +244,16 @@ func AppendCancel(dst []byte, pack uint64, index int) []byte {
 
 // DecodeCancel reads a cancel frame.
 func DecodeCancel(frame []byte) (pack uint64, index int, err error) {
-	d := decoder{b: frame}
-	if d.byte() != KindCancel {
+	d := Fields{Rest: frame}
+	if d.Byte() != KindCancel {
 		return 0, 0, errFrame
 	}
-	pack = d.uvarint()
-	n := d.uvarint()
-	if d.bad || n > MaxTasks {
+	pack = d.Uvarint(math.MaxUint64)
+	index = int(d.Uvarint(MaxTasks))
+	if d.Bad {
 		return 0, 0, errFrame
 	}
-	return pack, int(n), nil
+	return pack, index, nil
 }
 
 // AppendDemand appends a demand frame: the boss could use n packs at once.
@@ -285,10 +269,10 @@ func appendCount(dst []byte, kind byte, n int) []byte {
 // DecodeCount reads a demand or credit frame; counts beyond a million are
 // taken as a million.
 func DecodeCount(frame []byte) (int, error) {
-	d := decoder{b: frame}
-	d.byte()
-	n := d.uvarint()
-	if d.bad {
+	d := Fields{Rest: frame}
+	d.Byte()
+	n := d.Uvarint(math.MaxUint64)
+	if d.Bad {
 		return 0, errFrame
 	}
 	return int(min(n, 1_000_000)), nil
@@ -305,63 +289,14 @@ func AppendProgress(dst []byte, pack uint64, index int, value []byte) []byte {
 
 // DecodeProgress reads a progress frame. value is a part of frame.
 func DecodeProgress(frame []byte) (pack uint64, index int, value []byte, err error) {
-	d := decoder{b: frame}
-	if d.byte() != KindProgress {
+	d := Fields{Rest: frame}
+	if d.Byte() != KindProgress {
 		return 0, 0, nil, errFrame
 	}
-	pack = d.uvarint()
-	n := d.uvarint()
-	if d.bad || n > MaxTasks {
+	pack = d.Uvarint(math.MaxUint64)
+	index = int(d.Uvarint(MaxTasks))
+	if d.Bad {
 		return 0, 0, nil, errFrame
 	}
-	return pack, int(n), d.b, nil
-}
-
-func appendString(dst []byte, s string) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(s)))
-	return append(dst, s...)
-}
-
-// decoder takes fields off b; after the first that is not there, bad is set
-// and everything else is empty.
-type decoder struct {
-	b   []byte
-	bad bool
-}
-
-func (d *decoder) byte() byte {
-	if len(d.b) == 0 {
-		d.bad = true
-		return 0
-	}
-	c := d.b[0]
-	d.b = d.b[1:]
-	return c
-}
-
-func (d *decoder) uvarint() uint64 {
-	n, size := binary.Uvarint(d.b)
-	if size <= 0 {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-func (d *decoder) bytes() []byte { return d.take(d.uvarint()) }
-
-func (d *decoder) value() Value {
-	n := d.uvarint()
-	return Value{Data: d.take(n >> 1), Ref: n&1 != 0}
-}
-
-func (d *decoder) take(n uint64) []byte {
-	if uint64(len(d.b)) < n {
-		d.bad, d.b = true, nil
-		return nil
-	}
-	v := d.b[:n:n]
-	d.b = d.b[n:]
-	return v
+	return pack, index, d.Rest, nil
 }

@@ -219,6 +219,6 @@ func FuzzFrames(f *testing.F) {
 		if n, err := task.DecodeCount(frame); err == nil && (n < 0 || n > 1_000_000) {
 			t.Errorf("count %d", n)
 		}
-		task.TakeValue(frame)
+		(&task.Fields{Rest: frame}).Value()
 	})
 }
