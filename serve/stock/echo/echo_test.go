@@ -15,27 +15,13 @@ import (
 	"time"
 
 	"github.com/universal-server/become/serve/stock/echo"
+	"github.com/universal-server/become/serve/stock/internal/stocktest"
 )
 
 func start(t testing.TB, o *echo.Options) (addr string, stop func() error) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- echo.Serve(ctx, ln, o) }()
-	stop = sync.OnceValue(func() error {
-		cancel()
-		return <-done
-	})
-	t.Cleanup(func() {
-		if err := stop(); err != nil {
-			t.Errorf("the server ended with %v", err)
-		}
-	})
-	return ln.Addr().String(), stop
+	ln := stocktest.Listen(t)
+	return ln.Addr().String(), stocktest.Run(t, func(ctx context.Context) error { return echo.Serve(ctx, ln, o) })
 }
 
 func dial(t testing.TB, addr string) *net.TCPConn {
@@ -231,10 +217,7 @@ func BenchmarkEcho(b *testing.B) {
 
 // bare is the least echo server.
 func bare(b *testing.B) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
+	ln := stocktest.Listen(b)
 	b.Cleanup(func() { ln.Close() })
 	go func() {
 		for {

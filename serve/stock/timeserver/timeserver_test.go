@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/universal-server/become/serve/stock/internal/stocktest"
 	"github.com/universal-server/become/serve/stock/timeserver"
 )
 
@@ -26,19 +27,7 @@ func listen(t testing.TB, n int) []net.PacketConn {
 }
 
 func start(t testing.TB, sockets []net.PacketConn, o *timeserver.Options) (stop func() error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- timeserver.Serve(ctx, sockets, o) }()
-	stop = sync.OnceValue(func() error {
-		cancel()
-		return <-done
-	})
-	t.Cleanup(func() {
-		if err := stop(); err != nil {
-			t.Errorf("the server ended with %v", err)
-		}
-	})
-	return stop
+	return stocktest.Run(t, func(ctx context.Context) error { return timeserver.Serve(ctx, sockets, o) })
 }
 
 func ask(t testing.TB, addr net.Addr, request []byte) string {
