@@ -29,20 +29,23 @@ type rule struct {
 
 var rules = []rule{
 	{
-		of: []string{"ground"}, never: []string{"work", "serve", "fleet", "node", "cmd", "examples", "."},
+		of: []string{"ground"}, never: []string{"work", "serve", "talk", "fleet", "node", "cmd", "examples", "."},
 		why: "the ground knows nothing of what stands on it",
 	}, {
 		of: []string{"ground/confine"}, never: []string{"ground/process"},
 		why: "a process is started by one, and confined by the other on the way",
 	}, {
-		of: []string{"work"}, never: []string{"fleet", "node", "cmd", "examples", "."},
+		of: []string{"work"}, never: []string{"talk", "fleet", "node", "cmd", "examples", "."},
 		why: "a worker and a boss meet at the bus, not in a program",
 	}, {
 		of: []string{"fleet"}, never: []string{"node", "cmd", "examples", ".", "ground/bus/embed"},
 		why: "every program carries it: no server may come along",
 	}, {
-		of: []string{"serve"}, never: []string{"work", "fleet", "node", "cmd", "examples", "."},
+		of: []string{"serve"}, never: []string{"work", "talk", "fleet", "node", "cmd", "examples", "."},
 		why: "what serves stands on the ground only, and needs no fleet",
+	}, {
+		of: []string{"talk"}, never: []string{"work", "serve", "fleet", "node", "cmd", "examples", "."},
+		why: "what talks stands on the ground only",
 	}, {
 		of: []string{"serve/socket", "serve/service", "serve/wire"}, never: []string{"serve/keeper"},
 		why: "keeper and serving process meet at the line, as their processes do",

@@ -1,0 +1,580 @@
+package message
+
+import (
+	"bytes"
+	"encoding"
+	"encoding/base64"
+	"errors"
+	"io"
+	"math"
+	"math/big"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const maxDepth = 100
+
+// Decode reads one JSON value into v, a zero value of the type that can be set. Defaults are set first. The error is
+// Problems.
+func (t *Type) Decode(data []byte, v reflect.Value) error {
+	t.Preset(v)
+	d := decoder{d: jsontext.NewDecoder(bytes.NewBuffer(data))}
+	d.value(t, v)
+	if !d.broken {
+		if _, err := d.d.ReadToken(); !errors.Is(err, io.EOF) {
+			d.problem("something follows the value")
+		}
+	}
+	if d.problems != nil {
+		return d.problems
+	}
+	return nil
+}
+
+// decoder reads a value and goes on after problems, until the text itself is broken.
+type decoder struct {
+	d        *jsontext.Decoder
+	path     []step
+	problems Problems
+	broken   bool // nothing more can be read
+}
+
+func (d *decoder) problem(text string) {
+	if len(d.problems) < maxProblems {
+		d.problems = append(d.problems, Problem{pathOf(d.path), text})
+	}
+}
+
+// syntax notes why the text cannot be read any further.
+func (d *decoder) syntax(err error) {
+	if d.broken {
+		return
+	}
+	d.broken = true
+	var bad *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		d.problem("a name is there twice")
+	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
+		d.problem("the JSON ends too early")
+	case errors.As(err, &bad):
+		d.problem("not JSON at byte " + strconv.FormatInt(bad.ByteOffset, 10) + ": " + bad.Err.Error())
+	default:
+		d.problem("not JSON: " + err.Error())
+	}
+}
+
+func (d *decoder) token() (jsontext.Token, bool) {
+	tok, err := d.d.ReadToken()
+	if err != nil {
+		d.syntax(err)
+		return tok, false
+	}
+	return tok, true
+}
+
+// skip passes over the next value, which is not what it should be.
+func (d *decoder) skip(want string) {
+	got := kindName(d.d.PeekKind())
+	if err := d.d.SkipValue(); err != nil {
+		d.syntax(err)
+		return
+	}
+	d.problem("must be " + want + ", not " + got)
+}
+
+func kindName(k jsontext.Kind) string {
+	switch k {
+	case 'n':
+		return "null"
+	case 't', 'f':
+		return "a boolean"
+	case '"':
+		return "a text"
+	case '0':
+		return "a number"
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	}
+	return "what it is"
+}
+
+// value reads the next value into v.
+func (d *decoder) value(t *Type, v reflect.Value) {
+	if d.broken {
+		return
+	}
+	if len(d.path) > maxDepth {
+		d.broken = true
+		d.problem("it is nested more than 100 levels deep")
+		return
+	}
+	switch t.kind {
+	case kindOptional:
+		d.optional(t, v)
+	case kindStruct:
+		d.structure(t, v)
+	case kindList, kindArray, kindSet, kindPairs:
+		d.array(t, v)
+	case kindObject:
+		d.object(t, v)
+	case kindAny:
+		if found := d.anything(); found != nil {
+			v.Set(reflect.ValueOf(found))
+		}
+	default:
+		d.word(t, v)
+	}
+}
+
+func (d *decoder) optional(t *Type, v reflect.Value) {
+	if d.d.PeekKind() == 'n' {
+		d.token()
+		v.SetZero()
+		return
+	}
+	if v.IsNil() {
+		v.Set(reflect.New(t.elem.goType))
+		t.elem.Preset(v.Elem())
+	}
+	d.value(t.elem, v.Elem())
+}
+
+func (d *decoder) open(kind jsontext.Kind, want string) bool {
+	switch d.d.PeekKind() {
+	case kind:
+		_, ok := d.token()
+		return ok
+	case 0:
+		d.token() // says why
+		return false
+	}
+	d.skip(want)
+	return false
+}
+
+// more reports whether the array or object goes on, and passes over its end.
+func (d *decoder) more(end jsontext.Kind) bool {
+	if d.broken {
+		return false
+	}
+	if d.d.PeekKind() == end {
+		d.token()
+		return false
+	}
+	return true
+}
+
+func (d *decoder) structure(t *Type, v reflect.Value) {
+	if !d.open('{', "an object") {
+		return
+	}
+	seen := seenFields{}
+	for d.more('}') {
+		tok, ok := d.token()
+		if !ok {
+			return
+		}
+		name := tok.String()
+		d.path = append(d.path, step{name: name})
+		if f := t.names[name]; f != nil {
+			seen.add(f.number)
+			d.field(f, v.FieldByIndex(f.index))
+		} else if err := d.d.SkipValue(); err != nil {
+			d.syntax(err)
+		} else {
+			d.problem(t.unknown())
+		}
+		d.path = d.path[:len(d.path)-1]
+	}
+	if !d.broken {
+		d.missing(t, &seen)
+	}
+}
+
+func (d *decoder) field(f *field, v reflect.Value) {
+	n := len(d.problems)
+	d.value(f.typ, v)
+	if f.rules == nil || len(d.problems) > n || d.broken {
+		return
+	}
+	if wrong := f.rules.check(f.typ, v); wrong != "" {
+		d.problem(wrong)
+	}
+}
+
+func (d *decoder) missing(t *Type, seen *seenFields) {
+	for _, f := range t.fields {
+		if f.required && !seen.has(f.number) {
+			d.path = append(d.path, step{name: f.name})
+			d.problem("it is required")
+			d.path = d.path[:len(d.path)-1]
+		}
+	}
+}
+
+// unknown is what to say of a field that is not there.
+func (t *Type) unknown() string {
+	if len(t.fields) == 0 {
+		return "there is no such field; the message has none"
+	}
+	all := make([]string, len(t.fields))
+	for i, f := range t.fields {
+		all[i] = f.name
+	}
+	return "there is no such field; there is " + strings.Join(all, ", ")
+}
+
+// seenFields is a set of field numbers.
+type seenFields struct {
+	few  uint64
+	many map[int]bool
+}
+
+func (s *seenFields) add(n int) {
+	if n < 64 {
+		s.few |= 1 << n
+		return
+	}
+	if s.many == nil {
+		s.many = map[int]bool{}
+	}
+	s.many[n] = true
+}
+
+func (s *seenFields) has(n int) bool {
+	if n < 64 {
+		return s.few&(1<<n) != 0
+	}
+	return s.many[n]
+}
+
+// array reads what is written as an array.
+func (d *decoder) array(t *Type, v reflect.Value) {
+	if t.kind == kindPairs && d.d.PeekKind() == '{' {
+		d.object(t, v) // keys as texts, as other languages write them
+		return
+	}
+	if !d.open('[', "an array") {
+		return
+	}
+	switch t.kind {
+	case kindList:
+		v.Set(reflect.MakeSlice(t.goType, 0, 0))
+	case kindSet, kindPairs:
+		v.Set(reflect.MakeMap(t.goType))
+	}
+	n := 0
+	for ; d.more(']'); n++ {
+		d.path = append(d.path, step{index: n})
+		d.element(t, v, n)
+		d.path = d.path[:len(d.path)-1]
+	}
+	if t.kind == kindArray && n < v.Len() && !d.broken {
+		d.problem("must have " + strconv.Itoa(v.Len()) + " elements, not " + strconv.Itoa(n))
+	}
+}
+
+func (d *decoder) element(t *Type, v reflect.Value, n int) {
+	switch t.kind {
+	case kindArray:
+		if n >= v.Len() {
+			d.skip("the end")
+			return
+		}
+		t.elem.Preset(v.Index(n))
+		d.value(t.elem, v.Index(n))
+	case kindList:
+		v.Grow(1)
+		v.SetLen(n + 1)
+		v.Index(n).SetZero()
+		t.elem.Preset(v.Index(n))
+		d.value(t.elem, v.Index(n))
+	case kindSet:
+		one := reflect.New(t.elem.goType).Elem()
+		before := len(d.problems)
+		d.value(t.elem, one)
+		d.put(v, one, reflect.Zero(typeNone), before)
+	case kindPairs:
+		d.pair(t, v)
+	}
+}
+
+// put adds to a map, unless something was wrong with it.
+func (d *decoder) put(m, key, value reflect.Value, before int) {
+	switch {
+	case d.broken || len(d.problems) > before:
+	case !key.Comparable():
+		d.problem("it cannot be a key")
+	case m.MapIndex(key).IsValid():
+		d.problem("it is there twice")
+	default:
+		m.SetMapIndex(key, value)
+	}
+}
+
+// pair reads [key, value].
+func (d *decoder) pair(t *Type, v reflect.Value) {
+	if !d.open('[', "a pair [key, value]") {
+		return
+	}
+	key, value := reflect.New(t.key.goType).Elem(), reflect.New(t.elem.goType).Elem()
+	before, n := len(d.problems), 0
+	for ; d.more(']'); n++ {
+		switch n {
+		case 0:
+			d.value(t.key, key)
+		case 1:
+			t.elem.Preset(value)
+			d.value(t.elem, value)
+		default:
+			d.skip("the end of a pair")
+		}
+	}
+	if n < 2 && !d.broken {
+		d.problem("must be a pair [key, value]")
+	}
+	d.put(v, key, value, before)
+}
+
+// object reads a map whose keys are texts.
+func (d *decoder) object(t *Type, v reflect.Value) {
+	if t.kind == kindObject && d.d.PeekKind() == '[' {
+		pairs := *t
+		pairs.kind = kindPairs
+		d.array(&pairs, v)
+		return
+	}
+	if !d.open('{', "an object") {
+		return
+	}
+	v.Set(reflect.MakeMap(t.goType))
+	for d.more('}') {
+		tok, ok := d.token()
+		if !ok {
+			return
+		}
+		name := tok.String()
+		key, value := reflect.New(t.key.goType).Elem(), reflect.New(t.elem.goType).Elem()
+		d.path = append(d.path, step{name: name})
+		before := len(d.problems)
+		if wrong := t.key.setText(name, key); wrong != "" {
+			d.problem("its name " + wrong)
+		}
+		t.elem.Preset(value)
+		d.value(t.elem, value)
+		d.put(v, key, value, before)
+		d.path = d.path[:len(d.path)-1]
+	}
+}
+
+// anything reads a value of no known type: nil, bool, float64, *big.Int for whole numbers that no
+// float64 holds, string, []any, map[string]any.
+func (d *decoder) anything() any {
+	if len(d.path) > maxDepth {
+		d.broken = true
+		d.problem("it is nested more than 100 levels deep")
+		return nil
+	}
+	switch d.d.PeekKind() {
+	case '{':
+		d.token()
+		out := map[string]any{}
+		for d.more('}') {
+			tok, ok := d.token()
+			if !ok {
+				return nil
+			}
+			name := tok.String()
+			d.path = append(d.path, step{name: name})
+			out[name] = d.anything()
+			d.path = d.path[:len(d.path)-1]
+		}
+		return out
+	case '[':
+		d.token()
+		out := []any{}
+		for d.more(']') {
+			d.path = append(d.path, step{index: len(out)})
+			out = append(out, d.anything())
+			d.path = d.path[:len(d.path)-1]
+		}
+		return out
+	}
+	tok, ok := d.token()
+	if !ok {
+		return nil
+	}
+	switch tok.Kind() {
+	case 't', 'f':
+		return tok.Bool()
+	case '"':
+		return tok.String()
+	case '0':
+		return d.number(tok.String())
+	}
+	return nil
+}
+
+func (d *decoder) number(text string) any {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		d.problem("the number is out of range")
+		return nil
+	}
+	if f == math.Trunc(f) && math.Abs(f) >= 1<<53 && len(text) <= maxDigits && !strings.ContainsAny(text, ".eE") {
+		if b, ok := new(big.Int).SetString(text, 10); ok {
+			return b
+		}
+	}
+	return f
+}
+
+// maxDigits bounds whole numbers of any length: reading one takes time that grows faster than it.
+const maxDigits = 10_000
+
+// word reads what is written as one word.
+func (d *decoder) word(t *Type, v reflect.Value) {
+	want, kinds := t.wants()
+	if k := d.d.PeekKind(); !slices.Contains(kinds, k) && k != 0 {
+		d.skip(want)
+		return
+	}
+	tok, ok := d.token()
+	if !ok {
+		return
+	}
+	if t.kind == kindFloat && tok.Kind() == '0' {
+		f, err := tok.Float()
+		if err != nil || math.IsInf(f, 0) || v.OverflowFloat(f) {
+			d.problem("the number is out of range")
+			return
+		}
+		v.SetFloat(f)
+		return
+	}
+	if wrong := t.setText(tok.String(), v); wrong != "" {
+		d.problem(wrong)
+	}
+}
+
+// wants is what a word has to be in JSON.
+func (t *Type) wants() (want string, kinds []jsontext.Kind) {
+	switch t.kind {
+	case kindBool:
+		return "a boolean", wantBool
+	case kindInt, kindUint, kindFloat:
+		return "a number", wantNumber
+	case kindBig:
+		return "a whole number", wantBig
+	}
+	return "a text", wantText
+}
+
+var (
+	wantBool   = []jsontext.Kind{'t', 'f'}
+	wantNumber = []jsontext.Kind{'0'}
+	wantText   = []jsontext.Kind{'"'}
+	wantBig    = []jsontext.Kind{'0', '"'} // as a text too: many languages cannot write it as a number
+)
+
+// setText sets a word from its text and says what is wrong with it; empty when nothing is.
+func (t *Type) setText(s string, v reflect.Value) string {
+	switch t.kind {
+	case kindString:
+		v.SetString(s)
+	case kindBool:
+		return setBool(s, v)
+	case kindInt, kindUint, kindFloat, kindBig:
+		return t.setNumber(s, v)
+	case kindBytes:
+		b, err := base64.StdEncoding.DecodeString(s)
+		if err != nil {
+			return "must be base64"
+		}
+		v.SetBytes(b)
+	case kindTime:
+		at, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			return "must be a time as in 2026-01-02T15:04:05Z"
+		}
+		v.Set(reflect.ValueOf(at))
+	case kindDuration:
+		span, err := time.ParseDuration(s)
+		if err != nil {
+			return "must be a duration as in 1h30m or 250ms"
+		}
+		v.SetInt(int64(span))
+	case kindText:
+		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)); err != nil {
+			return "is no " + t.goType.Name() + ": " + err.Error()
+		}
+	default:
+		return "must not be a text"
+	}
+	return ""
+}
+
+func setBool(s string, v reflect.Value) string {
+	switch s {
+	case "true":
+		v.SetBool(true)
+	case "false":
+		v.SetBool(false)
+	default:
+		return "must be true or false"
+	}
+	return ""
+}
+
+func (t *Type) setNumber(s string, v reflect.Value) string {
+	const whole, far = "must be a whole number", "the number is out of range"
+	var err error
+	switch t.kind {
+	case kindInt:
+		var n int64
+		if n, err = strconv.ParseInt(s, 10, t.goType.Bits()); err == nil {
+			v.SetInt(n)
+		}
+	case kindUint:
+		var n uint64
+		if n, err = strconv.ParseUint(s, 10, t.goType.Bits()); err == nil {
+			v.SetUint(n)
+		} else if strings.HasPrefix(s, "-") {
+			return "must not be below zero"
+		}
+	case kindFloat:
+		var f float64
+		if f, err = strconv.ParseFloat(s, t.goType.Bits()); err == nil && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			return "must be a number, and finite"
+		}
+		if err == nil {
+			v.SetFloat(f)
+		} else if !errors.Is(err, strconv.ErrRange) {
+			return "must be a number"
+		}
+	default:
+		if len(s) > maxDigits {
+			return "must have at most 10000 digits"
+		}
+		b, ok := new(big.Int).SetString(s, 10)
+		if !ok {
+			return whole
+		}
+		v.Set(reflect.ValueOf(b).Elem())
+	}
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		return far
+	case err != nil:
+		return whole
+	}
+	return ""
+}

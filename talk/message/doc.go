@@ -1,0 +1,48 @@
+// Package message is what typed messages are made of, and how they are written at doors: as JSON
+// (RFC 8259) and as the words of a query or a form.
+//
+//	Go type → [Of] → Type → decode, check, encode, describe
+//
+// A message is a struct. Its fields are named by their json tag, or else by their Go name in
+// lower case with underscores: X is "x", UserName is "user_name". What a field may be:
+//
+//	Go                               JSON
+//	bool                             true, false
+//	int…, uint…, float…              number, within the type's range; no NaN, no infinity
+//	big.Int                          number of any length
+//	string                           text; an enumeration with an enum tag
+//	[]byte                           text, base64 (RFC 4648)
+//	time.Time                        text, RFC 3339
+//	time.Duration                    text, "1h30m"
+//	encoding.TextMarshaler           text: UUIDs, addresses, enumerations
+//	struct                           object; embedded structs are part of it
+//	slice, array                     array
+//	map[T]struct{}                   array without equal elements: a set
+//	map[string]T                     object
+//	map[K]T                          array of [key, value]
+//	*T                               T; nil is left out, null is nil
+//	any                              anything
+//
+// and what its tags say, with JSON Schema's words: doc, example, default, required:"true", enum:"a,b", minimum,
+// maximum, minLength, maxLength (of texts, in characters; of arrays, in elements), pattern.
+//
+// # Guarantees
+//
+//   - A message that is decoded without an error is as its type says, bounds and all.
+//   - Errors name each field that is wrong by its path, as in items[3].price, twenty at most.
+//   - Unknown fields are errors: what a client misspells is not lost in silence.
+//   - Decoding is bounded: 100 levels deep, and memory grows with what is there. Equal names twice, text that is not UTF-8
+//     and whatever follows the value are errors.
+//   - What is encoded is valid JSON, or an error. Equal messages are equal bytes.
+//
+// # A first program
+//
+//	type Multiply struct{ X, Y float64 }
+//
+//	t, err := message.Of(reflect.TypeFor[Multiply]())
+//	if err != nil {
+//		return err
+//	}
+//	var m Multiply
+//	err = t.Decode([]byte(`{"x":1.5,"y":2.25}`), reflect.ValueOf(&m).Elem())
+package message

@@ -1,0 +1,57 @@
+package message
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a message.
+type Problem struct {
+	// Path is where: "items[3].price"; empty for the message itself.
+	Path string `json:"path"`
+	// Text is what: "must be at least 1".
+	Text string `json:"text"`
+}
+
+func (p Problem) String() string {
+	if p.Path == "" {
+		return p.Text
+	}
+	return p.Path + ": " + p.Text
+}
+
+// Problems are all that were found, in the order of the message. It is an error.
+type Problems []Problem
+
+// maxProblems is how many are worth telling.
+const maxProblems = 20
+
+// Error joins them with "; ".
+func (p Problems) Error() string {
+	all := make([]string, len(p))
+	for i, one := range p {
+		all[i] = one.String()
+	}
+	return strings.Join(all, "; ")
+}
+
+// step is a part of a path: a name, or if that is empty an index.
+type step struct {
+	name  string
+	index int
+}
+
+func pathOf(steps []step) string {
+	var b strings.Builder
+	for _, s := range steps {
+		switch {
+		case s.name == "":
+			b.WriteString("[" + strconv.Itoa(s.index) + "]")
+		case b.Len() == 0:
+			b.WriteString(s.name)
+		default:
+			b.WriteString("." + s.name)
+		}
+	}
+	return b.String()
+}
