@@ -32,6 +32,9 @@ var rules = []rule{
 		of: []string{"ground"}, never: []string{"work", "serve", "talk", "fleet", "node", "cmd", "examples", "."},
 		why: "the ground knows nothing of what stands on it",
 	}, {
+		of: []string{"ground/reexec"}, never: []string{"ground/process", "ground/line", "ground/confine"},
+		why: "what is handed over is the business of whoever has it",
+	}, {
 		of: []string{"ground/confine"}, never: []string{"ground/process"},
 		why: "a process is started by one, and confined by the other on the way",
 	}, {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/reexec"
 )
 
 // Supported says whether this system can confine a process at all.
@@ -58,3 +59,12 @@ func (*Plan) Running() []int { return nil }
 
 // Close does nothing.
 func (*Plan) Close() {}
+
+// State is empty.
+type State struct{}
+
+// Handover has nothing to hand over.
+func (*Plan) Handover(*reexec.Out) (*State, error) { return nil, nil }
+
+// Adopt returns nil.
+func Adopt(*State, *reexec.In) (*Plan, error) { return nil, nil }

@@ -33,6 +33,10 @@
 // guarantees too. A zombie counts as gone: it runs no more, and reaping it is the
 // duty of whoever inherited it.
 //
+//   - A child outlives its program only by [Process.Handover]: the program that replaces this one in the
+//     same process can [Adopt] it, with its output and its control connection. If it ends meanwhile, the next
+//     program sees how.
+//
 // # Platforms
 //
 // Linux and macOS. Rules (Spec.Confine) and the kill at the parent's death need Linux:

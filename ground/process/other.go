@@ -5,12 +5,14 @@ package process
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strconv"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/reexec"
 )
 
 const (
@@ -39,6 +41,14 @@ func Pair() (parent net.Conn, childFile *os.File, err error) {
 
 // Inherited is not supported on this system.
 func Inherited(int) (net.Conn, error) { return nil, errUnsupported }
+
+func (p *Process) handover(context.Context, *reexec.Out) (State, error) {
+	return State{}, errUnsupported
+}
+
+func (p *Process) resume() {}
+
+func adopt(State, *reexec.In, [2]io.Writer) (*Process, error) { return nil, errUnsupported }
 
 func usage(int) (int64, time.Duration, error) { return 0, 0, errUnsupported }
 func startTime(int) (string, error)           { return "", errUnsupported }

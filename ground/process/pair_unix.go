@@ -28,7 +28,7 @@ func pair() (parent net.Conn, child int, err error) {
 	if err != nil {
 		return nil, -1, err
 	}
-	parent, err = connOf(fds[0])
+	parent, err = connOf(os.NewFile(uintptr(fds[0]), "control"))
 	if err != nil {
 		unix.Close(fds[1])
 		return nil, -1, err
@@ -36,9 +36,8 @@ func pair() (parent net.Conn, child int, err error) {
 	return parent, fds[1], nil
 }
 
-// connOf turns a descriptor into a connection and closes the descriptor.
-func connOf(fd int) (net.Conn, error) {
-	f := os.NewFile(uintptr(fd), "control")
+// connOf turns a file into a connection and closes the file.
+func connOf(f *os.File) (net.Conn, error) {
 	defer f.Close()
 	return net.FileConn(f)
 }
@@ -56,7 +55,7 @@ func Inherited(fd int) (net.Conn, error) {
 		return nil, fault.New(fault.Invalid, "use inherited descriptor", id, err)
 	}
 	unix.CloseOnExec(fd)
-	conn, err := connOf(fd)
+	conn, err := connOf(os.NewFile(uintptr(fd), "control"))
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "use inherited descriptor", id, err)
 	}

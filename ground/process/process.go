@@ -72,6 +72,7 @@ type Process struct {
 	name    string // base name of the executable, for errors
 	control net.Conn
 	plan    *confine.Plan // nil without rules
+	onMain  bool          // a change of the program does not kill it
 
 	reaped chan struct{} // closed when exit is set and the child is no more
 	gone   chan struct{} // closed when nothing of the group runs
@@ -81,6 +82,9 @@ type Process struct {
 	pumps    sync.WaitGroup // read output; awaited before done is closed
 	mu       sync.Mutex     // held while signalling and while reaping
 	isReaped bool           // from here on the number may be a stranger's
+	pipes    [2]*os.File    // read ends of stdout and stderr; nil if there is none, or nothing comes any more
+	reading  int            // pumps that read
+	held     *hold          // during a handover
 }
 
 // Start starts a child. ctx bounds the start only. Errors: fault.Invalid for a spec
@@ -90,16 +94,15 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if err := check(ctx, spec); err != nil {
 		return nil, err
 	}
-	p := &Process{
-		name:   filepath.Base(spec.Path),
-		reaped: make(chan struct{}),
-		gone:   make(chan struct{}),
-		done:   make(chan struct{}),
-	}
+	p := newProcess(filepath.Base(spec.Path))
 	if err := p.start(ctx, spec); err != nil {
 		return nil, startError(spec.Path, err)
 	}
 	return p, nil
+}
+
+func newProcess(name string) *Process {
+	return &Process{name: name, reaped: make(chan struct{}), gone: make(chan struct{}), done: make(chan struct{})}
 }
 
 func check(ctx context.Context, spec Spec) error {

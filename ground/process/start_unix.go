@@ -60,7 +60,7 @@ func (p *Process) start(ctx context.Context, spec Spec) (err error) {
 		err = o.openReport()
 	}
 	if err == nil {
-		p.pid, err = spawn(ctx, spec, p.plan, o.child)
+		p.pid, p.onMain, err = spawn(ctx, spec, p.plan, o.child)
 	}
 	o.closeChild()
 	if err != nil {
@@ -69,12 +69,7 @@ func (p *Process) start(ctx context.Context, spec Spec) (err error) {
 		return err
 	}
 	p.control = o.parent
-	for i, w := range []io.Writer{spec.Stdout, spec.Stderr} {
-		if r := o.pipes[i]; r != nil {
-			p.pumps.Go(func() { pump(w, r) })
-		}
-	}
-	go p.reap(o.pipes) // ends by closing gone
+	p.run(o.pipes, [2]io.Writer{spec.Stdout, spec.Stderr})
 	if o.report == nil {
 		return nil
 	}
@@ -85,6 +80,22 @@ func (p *Process) start(ctx context.Context, spec Spec) (err error) {
 		return errors.Join(err, p.Kill())
 	}
 	return nil
+}
+
+// run reads the child's output and waits for its end.
+func (p *Process) run(pipes [2]*os.File, writers [2]io.Writer) {
+	p.pipes = pipes
+	for _, r := range pipes {
+		if r != nil {
+			p.reading++
+		}
+	}
+	for i, r := range pipes {
+		if r != nil {
+			p.pumps.Go(func() { p.pump(i, writers[i], r) })
+		}
+	}
+	go p.reap() // ends by closing gone
 }
 
 func (o *opened) open(spec Spec) error {
@@ -181,7 +192,7 @@ func duplicate(f *os.File) (fd int, err error) {
 // spawn starts the executable. ETXTBSY is tried again: an executable this very
 // process has just written can be held open for writing by another child between
 // its fork and its exec, for microseconds (https://go.dev/issue/22315).
-func spawn(ctx context.Context, spec Spec, plan *confine.Plan, fds []int) (pid int, err error) {
+func spawn(ctx context.Context, spec Spec, plan *confine.Plan, fds []int) (pid int, onMain bool, err error) {
 	keepInherited()
 	attr := &syscall.ProcAttr{Dir: spec.Dir, Env: spec.Env, Sys: sysProcAttr()}
 	if attr.Env == nil {
@@ -194,25 +205,25 @@ func spawn(ctx context.Context, spec Spec, plan *confine.Plan, fds []int) (pid i
 	if plan != nil {
 		order, err := plan.Order(path, len(fds)-1)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		path, attr.Env = confine.Self, append(slices.Clip(attr.Env), order)
 	}
 	release, err := plan.Attr(attr.Sys)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	defer release()
 	argv := append([]string{spec.Path}, spec.Args...)
 	for wait := time.Millisecond; ; wait *= 2 {
-		onStarter(func() { pid, err = syscall.ForkExec(path, argv, attr) })
+		onMain = onStarter(func() { pid, err = syscall.ForkExec(path, argv, attr) })
 		if !errors.Is(err, syscall.ETXTBSY) || wait > 256*time.Millisecond {
-			return pid, err
+			return pid, onMain, err
 		}
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return 0, context.Cause(ctx)
+			return 0, false, context.Cause(ctx)
 		}
 	}
 }
@@ -228,10 +239,10 @@ var keepInherited = sync.OnceFunc(func() {
 	}
 })
 
-// pump copies a child's output until it ends or the read deadline passes.
-// When w fails the rest is read and dropped: a child must not block, nor die of
-// SIGPIPE, because its log cannot be written.
-func pump(w io.Writer, r *os.File) {
+// pump copies a child's output until it ends or the read deadline passes, with a pause
+// while the child is held for a handover. When w fails the rest is read and dropped: a child must not
+// block, nor die of SIGPIPE, because its log cannot be written.
+func (p *Process) pump(i int, w io.Writer, r *os.File) {
 	defer r.Close()
 	buf := make([]byte, 32<<10)
 	for {
@@ -241,25 +252,21 @@ func pump(w io.Writer, r *os.File) {
 				w = nil
 			}
 		}
-		if err != nil {
+		if err != nil && !p.pausePump(i, err) {
 			return
 		}
 	}
 }
 
 // reap waits for the child's end, takes its group with it, and announces each step.
-func (p *Process) reap(pipes [2]*os.File) {
+func (p *Process) reap() {
 	status, cpu := p.waitAndKillGroup()
 	p.exit = exitOf(status)
 	if why := p.plan.Why(p.exit.Signal, cpu); why != "" {
 		p.exit.Reason += ": " + why
 	}
 	close(p.reaped)
-	for _, r := range pipes {
-		if r != nil {
-			r.SetReadDeadline(time.Now().Add(drainWithin))
-		}
-	}
+	p.deadline(time.Now().Add(drainWithin))
 	go func() {
 		p.pumps.Wait()
 		close(p.done)
@@ -269,6 +276,21 @@ func (p *Process) reap(pipes [2]*os.File) {
 	}
 	p.plan.Close()
 	close(p.gone)
+}
+
+// deadline ends the reading of output at a time; the zero time is never.
+func (p *Process) deadline(t time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deadlineLocked(t)
+}
+
+func (p *Process) deadlineLocked(t time.Time) {
+	for _, r := range p.pipes {
+		if r != nil {
+			r.SetReadDeadline(t)
+		}
+	}
 }
 
 // signal sends sig to the group unless the child was reaped, for then the
@@ -286,7 +308,7 @@ func (p *Process) signal(sig syscall.Signal) {
 
 func (p *Process) waitAndKillGroup() (status unix.WaitStatus, cpu time.Duration) {
 	awaitEnd(p.pid)
-	p.mu.Lock()
+	p.lockUnheld()
 	defer p.mu.Unlock()
 	unix.Kill(-p.pid, sigKill)
 	p.plan.Kill()

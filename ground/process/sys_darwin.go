@@ -15,7 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func onStarter(f func()) { f() }
+func onStarter(f func()) (main bool) {
+	f()
+	return true // no child dies with a thread
+}
 
 func sysProcAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
@@ -66,6 +69,12 @@ func exitEvent(pid int) bool {
 	}}
 	n, err := unix.Kevent(kq, ask, make([]unix.Kevent_t, 1), nil)
 	return n > 0 || errors.Is(err, unix.ESRCH)
+}
+
+// isChild reports whether a process, or its zombie, is this one's to wait for.
+func isChild(pid int) bool {
+	info, err := unix.SysctlKinfoProc("kern.proc.pid", pid)
+	return err == nil && int(info.Eproc.Ppid) == os.Getpid()
 }
 
 // groupGone reports whether the group is empty, and kills what is in it again:

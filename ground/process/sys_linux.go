@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/universal-server/become/ground/reexec"
 )
 
 // userHZ is the unit of CPU times in /proc: 100 on every Linux Go runs on.
@@ -22,7 +24,7 @@ const userHZ = 100
 var errGone error = unix.ESRCH
 
 // starter runs functions on one operating system thread that lives as long as
-// the process. The kernel sends Pdeathsig when the *thread* that forked ends, and
+// the process, unless the program has given its main thread for that. The kernel sends Pdeathsig when the *thread* that forked ends, and
 // Go ends threads as it likes. This goroutine is the one of the package without an end.
 var starter = sync.OnceValue(func() chan<- func() {
 	calls := make(chan func())
@@ -35,10 +37,16 @@ var starter = sync.OnceValue(func() chan<- func() {
 	return calls
 })
 
-func onStarter(f func()) {
+// onStarter reports whether f ran on the main thread, which outlives even a change of the
+// program.
+func onStarter(f func()) (main bool) {
+	if reexec.OnMain(f) {
+		return true
+	}
 	done := make(chan struct{})
 	starter() <- func() { defer close(done); f() }
 	<-done
+	return false
 }
 
 func sysProcAttr() *syscall.SysProcAttr {
@@ -86,6 +94,16 @@ func awaitDescriptor(pid int) bool {
 		err := unix.Waitid(unix.P_PID, pid, &info, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
 		return err == nil && info.Signo == int32(unix.SIGCHLD) || err != nil && !errors.Is(err, unix.EINTR)
 	}) == nil
+}
+
+// isChild reports whether a process, or its zombie, is this one's to wait for.
+func isChild(pid int) bool {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT|unix.WNOHANG, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil
+		}
+	}
 }
 
 // groupGone reports whether no process of the group runs. One SIGKILL was enough

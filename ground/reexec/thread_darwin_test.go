@@ -1,0 +1,3 @@
+package reexec_test
+
+func threadID() int { return 0 }
