@@ -29,7 +29,7 @@ type rule struct {
 
 var rules = []rule{
 	{
-		of: []string{"ground"}, never: []string{"work", "serve", "talk", "fleet", "node", "cmd", "examples", "."},
+		of: []string{"ground"}, never: []string{"keep", "work", "serve", "talk", "fleet", "node", "cmd", "examples", "."},
 		why: "the ground knows nothing of what stands on it",
 	}, {
 		of: []string{"ground/reexec"}, never: []string{"ground/process", "ground/line", "ground/confine"},
@@ -37,6 +37,9 @@ var rules = []rule{
 	}, {
 		of: []string{"ground/confine"}, never: []string{"ground/process"},
 		why: "a process is started by one, and confined by the other on the way",
+	}, {
+		of: []string{"keep"}, never: []string{"work", "serve", "talk", "fleet", "node", "cmd", "examples", ".", "ground/bus/jet", "ground/bus/mem", "ground/bus/embed"},
+		why: "state is kept for those above, on whatever bus there is",
 	}, {
 		of: []string{"work"}, never: []string{"talk", "fleet", "node", "cmd", "examples", "."},
 		why: "a worker and a boss meet at the bus, not in a program",

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/universal-server/become/serve/stock/cas"
+	"github.com/universal-server/become/keep/register"
 )
 
 func BenchmarkCAS(b *testing.B) {
@@ -37,10 +37,10 @@ func BenchmarkCAS(b *testing.B) {
 		report(b)
 	})
 	b.Run("in memory", func(b *testing.B) {
-		var reg cas.Register
+		var reg register.Memory
 		b.ReportAllocs()
 		for i := uint64(0); b.Loop(); i++ {
-			reg.Swap(cas.Uint(i), cas.Uint(i+1))
+			register.CAS(b.Context(), &reg, register.Uint(i), register.Uint(i+1))
 		}
 		report(b)
 	})
@@ -50,7 +50,7 @@ func BenchmarkCAS(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if _, err := c.CAS(b.Context(), cas.Uint(0), cas.Uint(0)); err != nil {
+				if _, err := c.CAS(b.Context(), register.Uint(0), register.Uint(0)); err != nil {
 					b.Error(err)
 					return
 				}
