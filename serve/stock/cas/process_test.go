@@ -139,8 +139,8 @@ func disturb(t *testing.T, m *master.Master, procs int, settings string) {
 
 func TestService_ProcessesShareOneRegisterThatSurvivesThem(t *testing.T) {
 	const procs, clients = 3, 5
-	for name, settings := range map[string]func(*testing.T) string{
-		"file":  func(t *testing.T) string { return fmt.Sprintf(`{"register":"file:%s/r"}`, t.TempDir()) },
+	for name, settings := range map[string]func(testing.TB) string{
+		"file":  func(t testing.TB) string { return fmt.Sprintf(`{"register":"file:%s/r"}`, t.TempDir()) },
 		"owner": ownedRegister,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestService_ProcessesShareOneRegisterThatSurvivesThem(t *testing.T) {
 }
 
 // ownedRegister serves a register on a socket and returns the settings of those who use it.
-func ownedRegister(t *testing.T) string {
+func ownedRegister(t testing.TB) string {
 	dir, err := os.MkdirTemp("", "cas")
 	if err != nil {
 		t.Fatal(err)
