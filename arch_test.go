@@ -59,7 +59,10 @@ var rules = []rule{
 		of: []string{"serve/keeper"}, never: []string{"serve/service"},
 		why: "keeper and serving process meet at the line, as their processes do",
 	}, {
-		of: []string{"."}, never: []string{"serve/keeper", "serve/master", "node", "cmd", "examples", "ground/bus/embed", "work/engine/js", "work/engine/js/prepare"},
+		of: []string{"serve/stock"}, never: []string{"serve/keeper", "serve/master"},
+		why: "what serves does not know who keeps it",
+	}, {
+		of: []string{"."}, never: []string{"serve/keeper", "serve/master", "serve/stock", "node", "cmd", "examples", "ground/bus/embed", "work/engine/js", "work/engine/js/prepare"},
 		why: "a program that travels is small",
 	}, {
 		of: []string{"node"}, never: []string{"cmd", "examples", "work/worker", "work/boss", "work/engine/js", "work/engine/native"},
