@@ -6,10 +6,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -27,47 +25,8 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/stock/cgi"
+	"github.com/universal-server/become/serve/stock/internal/stocktest"
 )
-
-// log is a logger whose lines can be waited for.
-type log struct {
-	mu   sync.Mutex
-	text strings.Builder
-	news chan struct{}
-}
-
-func (l *log) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text.Write(b)
-	close(l.news)
-	l.news = make(chan struct{})
-	return len(b), nil
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// await waits until a number of lines hold a text.
-func (l *log) await(t *testing.T, what string, times int) {
-	t.Helper()
-	for late := time.After(time.Minute); ; {
-		l.mu.Lock()
-		n, news := strings.Count(l.text.String(), what), l.news
-		l.mu.Unlock()
-		if n >= times {
-			return
-		}
-		select {
-		case <-news:
-		case <-late:
-			t.Fatalf("%q is not there %d times:\n%s", what, times, l)
-		}
-	}
-}
 
 // write writes a script into a folder.
 func write(t testing.TB, dir, name, text string) string {
@@ -89,14 +48,14 @@ func shell(t testing.TB, text string) string {
 
 type server struct {
 	url     string
-	log     *log
+	log     *stocktest.Log
 	handler *cgi.Handler
 }
 
 func start(t testing.TB, path string, o cgi.Options) server {
 	t.Helper()
-	l := &log{news: make(chan struct{})}
-	o.Logger = slog.New(slog.NewTextHandler(l, nil))
+	l := stocktest.NewLog(t)
+	o.Logger = l.Logger()
 	h, err := cgi.New(path, &o)
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +223,7 @@ func TestHandler_FindsOnlyScripts(t *testing.T) {
 		}
 		c.Close()
 	}
-	s.log.await(t, "chmod +x", 1)
+	s.log.Await(t, "chmod +x", 1)
 }
 
 func TestHandler_WhatAScriptMayAnswer(t *testing.T) {
@@ -315,7 +274,7 @@ func TestHandler_WhatAScriptMayAnswer(t *testing.T) {
 			t.Errorf("%.60s: got %v", test.script, res.Header)
 		}
 		if test.status == 502 {
-			s.log.await(t, "there is no answer", 1)
+			s.log.Await(t, "there is no answer", 1)
 		}
 	}
 }
@@ -326,7 +285,7 @@ func TestHandler_HeadRunsTheScriptForItsHeaderOnly(t *testing.T) {
 	if err != nil || body != "" || res.ContentLength != 5 {
 		t.Errorf("got %v, %q, %v", res, body, err)
 	}
-	s.log.await(t, "msg=ended", 1)
+	s.log.Await(t, "msg=ended", 1)
 }
 
 func TestHandler_FollowsLocalRedirects(t *testing.T) {
@@ -351,42 +310,24 @@ esac`), cgi.Options{Max: 1})
 func TestHandler_StandardErrorIsTheLog(t *testing.T) {
 	s := start(t, shell(t, `echo one >&2; printf 'Content-Type: a/b\n\n'; printf 'two \377' >&2`), cgi.Options{})
 	get(t, s.url)
-	s.log.await(t, "text=one", 1)
-	s.log.await(t, `text="two \xff"`, 1)
+	s.log.Await(t, "text=one", 1)
+	s.log.Await(t, `text="two \xff"`, 1)
 }
 
 // family has a child, and does not want to end.
 const family = `trap '' TERM; sleep 1000 & echo $$ $! >&2; `
 
 // pids are those that family has told.
-func pids(t *testing.T, l *log) []string {
+func pids(t *testing.T, l *stocktest.Log) []string {
 	t.Helper()
-	l.await(t, "text=", 1)
+	l.Await(t, "text=", 1)
 	_, rest, _ := strings.Cut(l.String(), `text="`)
 	text, _, _ := strings.Cut(rest, `"`)
-	return strings.Fields(text)
-}
-
-// awaitGone waits until none of the processes runs.
-func awaitGone(t *testing.T, all []string) {
-	t.Helper()
-	if len(all) != 2 {
-		t.Fatalf("got processes %q", all)
+	if all := strings.Fields(text); len(all) == 2 {
+		return all
 	}
-	for _, pid := range all {
-		n, err := strconv.Atoi(pid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for late := time.Now().Add(time.Minute); !errors.Is(unix.Kill(n, 0), unix.ESRCH); runtime.Gosched() {
-			if stat, _ := os.ReadFile("/proc/" + pid + "/stat"); bytes.Contains(stat, []byte(") Z ")) {
-				break
-			}
-			if time.Now().After(late) {
-				t.Fatalf("%s still runs", pid)
-			}
-		}
-	}
+	t.Fatalf("it has told %q", text)
+	return nil
 }
 
 func TestHandler_AScriptHasItsTime(t *testing.T) {
@@ -395,7 +336,7 @@ func TestHandler_AScriptHasItsTime(t *testing.T) {
 	if res, _ := get(t, s.url); res.StatusCode != 504 {
 		t.Errorf("got %d", res.StatusCode)
 	}
-	awaitGone(t, pids(t, s.log))
+	stocktest.AwaitGone(t, pids(t, s.log))
 	for _, length := range []string{"", `Content-Length: 4000000000\n`} {
 		// It has answered, but does not come to an end.
 		script := shell(t, family+`printf 'Content-Type: a/b\n`+length+`\n'; exec yes`)
@@ -408,8 +349,8 @@ func TestHandler_AScriptHasItsTime(t *testing.T) {
 			if err == nil {
 				t.Errorf("got %v and %d bytes, and an ordinary end", res, len(body))
 			}
-			s.log.await(t, "the answer is cut", 1)
-			awaitGone(t, pids(t, s.log))
+			s.log.Await(t, "the answer is cut", 1)
+			stocktest.AwaitGone(t, pids(t, s.log))
 			break
 		}
 	}
@@ -420,7 +361,7 @@ func TestHandler_AScriptThatCrashesCutsItsAnswer(t *testing.T) {
 	if res, body, err := do(t, "GET", s.url, nil); err == nil {
 		t.Errorf("got %v and %d bytes, and an ordinary end", res, len(body))
 	}
-	s.log.await(t, "the answer is cut", 1)
+	s.log.Await(t, "the answer is cut", 1)
 }
 
 func TestHandler_AScriptEndsWithItsClient(t *testing.T) {
@@ -446,7 +387,7 @@ func TestHandler_AScriptEndsWithItsClient(t *testing.T) {
 				c.(*net.TCPConn).SetLinger(0)
 				c.Close()
 			}
-			awaitGone(t, all)
+			stocktest.AwaitGone(t, all)
 		})
 	}
 }
@@ -502,7 +443,7 @@ func TestHandler_OnlySoManyAtOnce(t *testing.T) {
 			t.Errorf("got %v, %q", res, body)
 		}
 	})
-	s.log.await(t, "text=here", 1)
+	s.log.Await(t, "text=here", 1)
 	if res, _ := get(t, s.url); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
 		t.Errorf("got %v", res)
 	}
@@ -619,7 +560,7 @@ func TestHandler_AScriptThatCannotBeStarted(t *testing.T) {
 		if res, _ := get(t, s.url+"/"+name); res.StatusCode != 500 {
 			t.Errorf("%s: got %v", name, res)
 		}
-		s.log.await(t, hint, 1)
+		s.log.Await(t, hint, 1)
 	}
 }
 
@@ -654,7 +595,7 @@ func TestClose_EndsWhatRuns(t *testing.T) {
 	})
 	all := pids(t, s.log)
 	s.handler.Close()
-	awaitGone(t, all)
+	stocktest.AwaitGone(t, all)
 	wg.Wait()
 	if res, _ := get(t, s.url); res.StatusCode != 503 {
 		t.Errorf("after the end: got %v", res)
@@ -691,24 +632,16 @@ func TestHandler_LeaksNothing(t *testing.T) {
 		wg.Wait()
 	}
 	round(8)
-	s.log.await(t, "msg=ended", 8)
-	before := files(t)
+	s.log.Await(t, "msg=ended", 8)
+	before := stocktest.Files(t)
 	round(100)
-	s.log.await(t, "msg=ended", 108)
+	s.log.Await(t, "msg=ended", 108)
 	s.handler.Close()
-	for late := time.Now().Add(time.Minute); files(t) > before+1; runtime.Gosched() { // the server closes its connections
+	for late := time.Now().Add(time.Minute); stocktest.Files(t) > before+1; runtime.Gosched() { // the server closes its connections
 		if time.Now().After(late) {
-			t.Fatalf("%d descriptors are open, %d before", files(t), before)
+			t.Fatalf("%d descriptors are open, %d before", stocktest.Files(t), before)
 		}
 	}
-}
-
-func files(t *testing.T) int {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
 }
 
 func TestNew_SaysWhatIsWrong(t *testing.T) {
