@@ -68,6 +68,7 @@ func (a *app) ps(services []nodeRole, procs []proc, whole bool) error {
 			if err := servingTable(newTable(a.out, servingHead...), services).flush(); err != nil {
 				return err
 			}
+			a.wholeReasons(services)
 		}
 	}
 	if len(procs) == 0 {
@@ -90,9 +91,23 @@ func rolesTable(t *table, services []nodeRole) *table {
 		if r.Probation {
 			state += " (probation)"
 		}
-		t.row(r.Name, r.What, short(r.Node), state, fmt.Sprintf("%d/%d", r.Ready, r.Procs), r.Generation, r.at(), r.Open, r.Accepted, cut(cmp.Or(r.Reason, r.Report), 120))
+		t.row(r.Name, r.What, short(r.Node), state, fmt.Sprintf("%d/%d", r.Ready, r.Procs), r.Generation, r.at(), r.Open, r.Accepted, cut(r.why(), reasonWidth))
 	}
 	return t
+}
+
+// reasonWidth is how much of a reason has room in the table of services.
+const reasonWidth = 120
+
+func (r nodeRole) why() string { return cmp.Or(r.Reason, r.Report) }
+
+// wholeReasons prints the reasons for which the table had no room.
+func (a *app) wholeReasons(services []nodeRole) {
+	for _, r := range services {
+		if why := printable(r.why(), false); cut(why, reasonWidth) != why {
+			fmt.Fprintf(a.out, "\n%s\n", why)
+		}
+	}
 }
 
 func servingTable(t *table, services []nodeRole) *table {

@@ -2,12 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,10 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
-	"github.com/universal-server/become/serve/stock/cas"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -32,16 +28,10 @@ PATH is a Go package, or an executable built from one, whose main function is be
 are echo (TCP, port 15000), time (UDP, ports 15000, 16000 and 17000) and cas (the compare-and-swap register,
 TCP, port 22222).
 
---settings of cas, with their defaults; 0s is without limit:
-  {"max_line": 65536, "max_conns": 10000, "line_timeout": "30s", "idle_timeout": "5m", "write_timeout": "30s",
-   "chatter": false, "register": "file:/path"}
-chatter prints each connection and each line. The register is shared by all processes; it is gone when the command ends,
-unless register names a file that keeps it, and that other commands on this machine may share.
-
 SIGHUP builds PATH again and swaps: new processes start, both versions accept, the old ones end their
 connections and leave. A version that does not become ready changes nothing. Ctrl-C drains; a second one ends it now.`,
 		Example: `  become serve ./examples/hello --listen :8080 --procs 4
-  become serve cas --settings '{"chatter":true}'
+  become serve cas
   become serve time --listen udp://127.0.0.1:15000`,
 	}
 	flags.add(cmd.Flags())
@@ -50,15 +40,16 @@ connections and leave. A version that does not become ready changes nothing. Ctr
 		if err != nil {
 			return err
 		}
-		return a.serve(cmd.Context(), serving{args[0], spec})
+		return a.serve(cmd.Context(), serving{what: args[0], spec: spec})
 	}
 	return cmd
 }
 
 // serving is what the command line says.
 type serving struct {
-	what string
-	spec master.Spec
+	what   string
+	spec   master.Spec
+	copies *copies
 }
 
 func (a *app) serve(ctx context.Context, o serving) error {
@@ -67,22 +58,16 @@ func (a *app) serve(ctx context.Context, o serving) error {
 		return err
 	}
 	defer os.RemoveAll(temp)
-	program, err := a.servingProgram(ctx, o, temp)
-	if err != nil {
-		return a.why(ctx, err)
-	}
-	if o.what == cas.Name {
-		// All processes, of all versions, share one register: in a file, so that it needs nobody who owns it.
-		if o.spec.Settings, err = cas.Share(o.spec.Settings, "file:"+filepath.Join(temp, "register"), ""); err != nil {
-			return err
-		}
-	}
+	o.copies = &copies{dir: temp}
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
 	out := &prefixed{app: a}
 	m, err := master.New(&master.Options{Logger: a.logger, Output: out.writers})
 	if err != nil {
 		return err
 	}
-	if err := m.Deploy(ctx, o.spec, program); err != nil {
+	if err := a.swap(ctx, m, o); err != nil {
 		m.Close(ctx)
 		return a.why(ctx, err)
 	}
@@ -91,36 +76,45 @@ func (a *app) serve(ctx context.Context, o serving) error {
 		a.done(map[string]any{"serving": o.what, "network": s.Network, "address": s.Addr, "processes": o.spec.Procs},
 			fmt.Sprintf("become: serving %s at %s://%s, processes: %d", o.what, s.Network, s.Addr, o.spec.Procs))
 	}
-	a.untilStopped(ctx, m, o, temp, signals)
-	if o.what == cas.Name && !a.json {
-		fmt.Fprintln(a.out, "Exiting") // what the lecture's server says
-	}
+	a.untilStopped(ctx, m, o, hangups, signals)
 	return a.stopServing(m, signals)
 }
 
-// untilStopped swaps at each SIGHUP, until another signal comes.
-func (a *app) untilStopped(ctx context.Context, m *master.Master, o serving, temp string, signals <-chan os.Signal) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
+// untilStopped swaps at each SIGHUP and tells what happens meanwhile, until another signal comes.
+func (a *app) untilStopped(ctx context.Context, m *master.Master, o serving, hangups, signals <-chan os.Signal) {
+	teller := teller{app: a}
 	for {
+		changed := m.Changed()
+		teller.look(m.Status())
 		select {
+		case <-changed:
+			continue
 		case <-ctx.Done():
 			return
 		case <-signals:
 			return
 		case <-hangups:
 		}
-		program, err := a.servingProgram(ctx, o, temp)
-		if err == nil {
-			err = m.Deploy(ctx, o.spec, program)
-		}
+		err := a.swap(ctx, m, o)
+		teller.swapped(m.Status(), err)
 		if err != nil {
 			fmt.Fprintf(a.err, "become: nothing is swapped: %s\n", printable(err.Error(), true))
 			continue
 		}
 		fmt.Fprintln(a.err, "become: swapped")
 	}
+}
+
+// swap deploys the program as it is now.
+func (a *app) swap(ctx context.Context, m *master.Master, o serving) error {
+	program, err := a.servingProgram(ctx, o)
+	if err != nil {
+		return err
+	}
+	before := m.Status().Path
+	err = m.Deploy(ctx, o.spec, program)
+	o.copies.keep(before, program.Path, err == nil)
+	return err
 }
 
 func (a *app) stopServing(m *master.Master, signals <-chan os.Signal) error {
@@ -146,7 +140,7 @@ func (a *app) stopServing(m *master.Master, signals <-chan os.Signal) error {
 
 // servingProgram is what the keeper starts: a copy of the program as it is now,
 // or this one as a stock server.
-func (a *app) servingProgram(ctx context.Context, o serving, temp string) (master.Program, error) {
+func (a *app) servingProgram(ctx context.Context, o serving) (master.Program, error) {
 	p := master.Program{Env: withoutBecome(os.Environ())}
 	if isStock(o.what) {
 		var err error
@@ -157,29 +151,8 @@ func (a *app) servingProgram(ctx context.Context, o serving, temp string) (maste
 	if err != nil {
 		return p, err
 	}
-	digest, _, err := bundle.FileDigest(path)
-	if err != nil {
-		return p, err
-	}
-	p.Path = filepath.Join(temp, digest[:16])
-	if _, err := os.Stat(p.Path); err == nil {
-		return p, nil
-	}
-	return p, copyProgram(path, p.Path)
-}
-
-func copyProgram(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o700)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	p.Path, err = o.copies.of(path)
+	return p, err
 }
 
 // prefixed prints what processes print, line by line, behind their number.
