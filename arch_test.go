@@ -29,7 +29,7 @@ type rule struct {
 
 var rules = []rule{
 	{
-		of: []string{"ground"}, never: []string{"work", "serve", "talk", "fleet", "node", "cmd", "examples", "."},
+		of: []string{"ground"}, never: []string{"keep", "work", "serve", "talk", "fleet", "node", "cmd", "examples", "."},
 		why: "the ground knows nothing of what stands on it",
 	}, {
 		of: []string{"ground/reexec"}, never: []string{"ground/process", "ground/line", "ground/confine"},
@@ -37,6 +37,9 @@ var rules = []rule{
 	}, {
 		of: []string{"ground/confine"}, never: []string{"ground/process"},
 		why: "a process is started by one, and confined by the other on the way",
+	}, {
+		of: []string{"keep"}, never: []string{"work", "serve", "talk", "fleet", "node", "cmd", "examples", ".", "ground/bus/jet", "ground/bus/mem", "ground/bus/embed"},
+		why: "state is kept for those above, on whatever bus there is",
 	}, {
 		of: []string{"work"}, never: []string{"talk", "fleet", "node", "cmd", "examples", "."},
 		why: "a worker and a boss meet at the bus, not in a program",
@@ -56,7 +59,10 @@ var rules = []rule{
 		of: []string{"serve/keeper"}, never: []string{"serve/service"},
 		why: "keeper and serving process meet at the line, as their processes do",
 	}, {
-		of: []string{"."}, never: []string{"serve/keeper", "serve/master", "node", "cmd", "examples", "ground/bus/embed", "work/engine/js", "work/engine/js/prepare"},
+		of: []string{"serve/stock"}, never: []string{"serve/keeper", "serve/master"},
+		why: "what serves does not know who keeps it",
+	}, {
+		of: []string{"."}, never: []string{"serve/keeper", "serve/master", "serve/stock", "node", "cmd", "examples", "ground/bus/embed", "work/engine/js", "work/engine/js/prepare"},
 		why: "a program that travels is small",
 	}, {
 		of: []string{"node"}, never: []string{"cmd", "examples", "work/worker", "work/boss", "work/engine/js", "work/engine/native"},

@@ -113,7 +113,7 @@ func (f *Fleet) ship(ctx context.Context) (string, error) {
 	}
 	m := bundle.Manifest{
 		Digest: digest, Kind: bundle.Native, Name: programName(),
-		GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, Size: size, Exports: exports(),
+		GOOS: runtime.GOOS, GOARCH: runtime.GOARCH, Size: size, Exports: exports(), Services: services(),
 	}
 	_, err = f.f.Ship(ctx, m, func() (io.ReadCloser, error) { return os.Open(path) }, shipProgress)
 	return digest, err

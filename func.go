@@ -14,6 +14,7 @@ import (
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/codec"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/engine/native"
 )
@@ -66,10 +67,11 @@ func (f *Function[In, Out]) Name() string {
 
 var goodName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
 
-// registry holds the functions of this program.
+// registry holds what this program offers.
 var registry struct {
-	mu    sync.Mutex
-	funcs []*native.Func
+	mu       sync.Mutex
+	funcs    []*native.Func
+	services []service.Service // those that Serve was given
 }
 
 // Func makes f a function of this program that can be run anywhere in a
@@ -161,9 +163,6 @@ func erase[In, Out any](name string, f func(context.Context, In) (Out, error)) f
 
 // plain drops an error's type: a decoder's error says nothing to act on.
 func plain(err error) error { return errors.New(err.Error()) }
-
-// exports describes this program's functions.
-func exports() []bundle.Export { return engineOfProgram().Exports() }
 
 func engineOfProgram() *native.Engine {
 	registry.mu.Lock()

@@ -14,8 +14,8 @@ import (
 	"github.com/universal-server/become/work/child"
 )
 
-// EnvDescribe, when set, makes a program that uses Main print its exports as
-// JSON and leave.
+// EnvDescribe, when set, makes a program that uses Main or Serve print its functions and its
+// services as JSON and leave.
 const EnvDescribe = "BECOME_DESCRIBE"
 
 // Init makes this process what it was started as: if a node started it, it is
@@ -26,7 +26,11 @@ func Init() {
 	case child.Wanted():
 		leave(child.Run(host{}))
 	case os.Getenv(EnvDescribe) != "":
-		leave(json.NewEncoder(os.Stdout).Encode(exports()))
+		d, err := describe()
+		if err == nil {
+			err = json.NewEncoder(os.Stdout).Encode(d)
+		}
+		leave(err)
 	}
 }
 

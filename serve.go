@@ -32,6 +32,7 @@ const DefaultListen = "127.0.0.1:8080"
 // drains, the second ends the process. Serve exits as [Main] does: with 0, with 1 and the error on
 // standard error, or with 130 after an interrupt.
 func Serve(servers ...*Server) {
+	register(servicesOf(servers))
 	Init()
 	os.Exit(serve(servers, os.Args[1:], os.Stderr))
 }
@@ -39,18 +40,15 @@ func Serve(servers ...*Server) {
 func serve(servers []*Server, args []string, stderr io.Writer) int {
 	ctx, interrupted, stop := untilInterrupt()
 	defer stop()
-	services, err := servicesOf(servers)
-	switch {
-	case service.Kept():
-		// A keeper has to hear of bad services too.
-		err = service.RunKept(ctx, services, &service.Options{DrainWithin: longest(servers), Logger: slog.Default()})
+	services := servicesOf(servers)
+	if service.Kept() {
+		err := service.RunKept(ctx, services, &service.Options{DrainWithin: longest(servers), Logger: slog.Default()})
 		if err == nil || interrupted() && fault.KindOf(err) == fault.Deadline {
 			return 0
 		}
 		return report(err)
-	case err == nil:
-		err = serveAlone(ctx, servers, services, args, stderr)
 	}
+	err := serveAlone(ctx, servers, services, args, stderr)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/universal-server/become/ground/fault"
-	"github.com/universal-server/become/serve/service"
 )
 
 func nothing(context.Context, net.Conn) error { return nil }
@@ -34,10 +33,7 @@ func TestServe_RefusesWhatCannotBe(t *testing.T) {
 		{`"nonsense" is no flag`, []*Server{good}, []string{"nonsense"}},
 		{"the service needs connections", []*Server{good}, []string{"--listen", "udp://127.0.0.1:0"}},
 	} {
-		services, err := servicesOf(c.servers)
-		if err == nil {
-			err = serveAlone(t.Context(), c.servers, services, c.args, &bytes.Buffer{})
-		}
+		err := serveAlone(t.Context(), c.servers, servicesOf(c.servers), c.args, &bytes.Buffer{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
@@ -59,7 +55,7 @@ func TestServe_FillsTheSettings(t *testing.T) {
 			t.Errorf("%s: got %+v", bad, set)
 		}
 	}
-	err := serveAlone(t.Context(), []*Server{s}, mustServices(t, s), []string{"--listen", "127.0.0.1:0", "--settings", "{"}, &bytes.Buffer{})
+	err := serveAlone(t.Context(), []*Server{s}, servicesOf([]*Server{s}), []string{"--listen", "127.0.0.1:0", "--settings", "{"}, &bytes.Buffer{})
 	if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "cannot configure talk") {
 		t.Errorf("got %v", err)
 	}
@@ -82,7 +78,7 @@ func TestServe_ListensAtSeveralAddresses(t *testing.T) {
 		}
 	})
 	over := make(chan error, 1)
-	services := mustServices(t, s)
+	services := servicesOf([]*Server{s})
 	go func() {
 		over <- serveAlone(ctx, []*Server{s}, services, []string{"--listen", "127.0.0.1:0", "--listen", "admin=127.0.0.1:0"}, w)
 	}()
@@ -107,13 +103,4 @@ func TestServe_ListensAtSeveralAddresses(t *testing.T) {
 	if err := <-over; err != nil {
 		t.Error(err)
 	}
-}
-
-func mustServices(t *testing.T, s *Server) (all []service.Service) {
-	t.Helper()
-	all, err := servicesOf([]*Server{s})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
 }

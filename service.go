@@ -12,7 +12,6 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/service"
 )
 
@@ -52,7 +51,7 @@ type Server struct {
 // each listener. When the service is to end, ctx ends and Accept returns net.ErrClosed, which f may return;
 // what it accepted goes on until the drain's deadline.
 func Service(name string, f func(ctx context.Context, l net.Listener) error, opts ...ServiceOptions) *Server {
-	return newServer(name, f == nil, opts, func(ServiceOptions) func(context.Context, service.Sockets) error {
+	return newServer(name, service.Listeners, f == nil, opts, func(ServiceOptions) func(context.Context, service.Sockets) error {
 		return service.Each(f)
 	})
 }
@@ -61,7 +60,7 @@ func Service(name string, f func(ctx context.Context, l net.Listener) error, opt
 // closed when f returns. A panic ends that connection only. ctx ends when the service is
 // to end: f may go on until the drain's deadline.
 func Conn(name string, f func(ctx context.Context, c net.Conn) error, opts ...ServiceOptions) *Server {
-	return newServer(name, f == nil, opts, func(ServiceOptions) func(context.Context, service.Sockets) error {
+	return newServer(name, service.Connections, f == nil, opts, func(ServiceOptions) func(context.Context, service.Sockets) error {
 		return service.Conn(f, slog.Default())
 	})
 }
@@ -69,7 +68,7 @@ func Conn(name string, f func(ctx context.Context, c net.Conn) error, opts ...Se
 // Packet is a service of datagrams. f is called once for each socket. When the service is to end,
 // ctx ends and ReadFrom returns net.ErrClosed; answers can still be written.
 func Packet(name string, f func(ctx context.Context, p net.PacketConn) error, opts ...ServiceOptions) *Server {
-	return newServer(name, f == nil, opts, func(ServiceOptions) func(context.Context, service.Sockets) error {
+	return newServer(name, service.Packets, f == nil, opts, func(ServiceOptions) func(context.Context, service.Sockets) error {
 		return service.EachPacket(f)
 	})
 }
@@ -77,7 +76,7 @@ func Packet(name string, f func(ctx context.Context, p net.PacketConn) error, op
 // HTTP is a service of requests. When it is to end, requests under way are finished and each
 // connection is told to close with its next answer.
 func HTTP(name string, h http.Handler, opts ...ServiceOptions) *Server {
-	return newServer(name, h == nil, opts, func(o ServiceOptions) func(context.Context, service.Sockets) error {
+	return newServer(name, service.Requests, h == nil, opts, func(o ServiceOptions) func(context.Context, service.Sockets) error {
 		return service.HTTP(h, service.HTTPOptions{
 			HeaderWithin: o.HeaderWithin, IdleWithin: o.IdleWithin, ReadWithin: o.ReadWithin, WriteWithin: o.WriteWithin,
 			Grace: o.IdleGrace, Logger: slog.Default(),
@@ -85,12 +84,12 @@ func HTTP(name string, h http.Handler, opts ...ServiceOptions) *Server {
 	})
 }
 
-func newServer(name string, missing bool, opts []ServiceOptions, serve func(ServiceOptions) func(context.Context, service.Sockets) error) *Server {
+func newServer(name string, kind service.Kind, missing bool, opts []ServiceOptions, serve func(ServiceOptions) func(context.Context, service.Sockets) error) *Server {
 	var o ServiceOptions
 	if len(opts) > 0 {
 		o = opts[len(opts)-1]
 	}
-	s := &Server{within: o.DrainWithin, service: service.Service{Name: name, Ready: o.Ready, MaxConns: o.MaxConns}}
+	s := &Server{within: o.DrainWithin, service: service.Service{Name: name, Kind: kind, Ready: o.Ready, MaxConns: o.MaxConns}}
 	if !missing { // Serve says that it is
 		s.service.Serve = serve(o)
 	}
@@ -115,14 +114,14 @@ func fill(settings any, data []byte) error {
 	return nil
 }
 
-// servicesOf returns the services as package service wants them.
-func servicesOf(servers []*Server) ([]service.Service, error) {
+// servicesOf returns the services as package service wants them, which checks them. A nil one has no
+// name there.
+func servicesOf(servers []*Server) []service.Service {
 	all := make([]service.Service, len(servers))
 	for i, s := range servers {
-		if s == nil || !goodName.MatchString(s.service.Name) {
-			return nil, fault.Text(fault.Invalid, "serve", "", "a service's name is letters, digits, '_' and '-'")
+		if s != nil {
+			all[i] = s.service
 		}
-		all[i] = s.service
 	}
-	return all, nil
+	return all
 }

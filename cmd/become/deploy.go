@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/role"
 )
@@ -66,7 +67,7 @@ become ps says why. Then: start, stop, restart, scale, pause, resume, rollback, 
 			return a.why(ctx, err)
 		}
 		if len(c.manifest.Exports) == 0 {
-			return fault.Text(fault.Invalid, "deploy", path, "it offers no function").WithHint("is it a service? say where: --listen :8080")
+			return fault.Text(fault.Invalid, "deploy", path, "it offers no function").WithHint(serviceHint(c.manifest))
 		}
 		return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 			if err := a.roleOr(ctx, s, name, func(*role.Store, role.Role) error { return refuseOther(name, "a service") }, func() error { return nil }); err != nil {
@@ -90,6 +91,14 @@ become ps says why. Then: start, stop, restart, scale, pause, resume, rollback, 
 		})
 	}
 	return cmd
+}
+
+// serviceHint tells what to do with code that has no function.
+func serviceHint(m bundle.Manifest) string {
+	if len(m.Services) == 0 {
+		return "declare one with become.Func, or a service and call become.Serve"
+	}
+	return "it is a service: say where it listens, as in --listen :8080"
 }
 
 // nameOf derives a name from a path.

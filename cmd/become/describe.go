@@ -16,7 +16,7 @@ import (
 func (a *app) describeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "describe NAME|PATH", Short: "Show what a name or a piece of code offers",
-		Long: `Show the functions of a deployed name, or how a service is to be served, with its history, or those of a .js or .ts
+		Long: `Show the functions and services of a deployed name, or how a service is to be served, with its history, or those of a .js or .ts
 file, a Go package or an executable, which needs no fleet. --json gives the types as JSON Schema.
 A PATH without a slash or extension is told from a NAME by being there: write ./PATH to be sure.`,
 		Example: `  become describe square
@@ -85,8 +85,11 @@ func (a *app) describe(d description) error {
 	if d.Deployed != "" {
 		fmt.Fprintf(w, "deployed %s ago by %s\n", since(d.Since), printable(d.By, false))
 	}
-	if len(d.Exports) == 0 {
-		fmt.Fprintln(w, "it offers no function")
+	if len(d.Exports)+len(d.Services) == 0 {
+		fmt.Fprintln(w, "it offers no function and no service")
+	}
+	for _, s := range d.Services {
+		fmt.Fprintf(w, "  service %s, of %s\n", printable(s.Name, false), printable(takes(s.Kind), false))
 	}
 	for _, e := range d.Exports {
 		fmt.Fprintf(w, "  %s\n", printable(signature(e), false))
@@ -137,6 +140,17 @@ func (a *app) describeRole(r role.Role) error {
 		t.row("  "+e.What(), since(e.Since)+" ago", e.By, strings.Join(e.Spec.Listen, " "))
 	}
 	return t.flush()
+}
+
+// takes is what a service of a kind takes.
+func takes(kind string) string {
+	switch kind {
+	case "http":
+		return "HTTP requests"
+	case "":
+		return "some kind"
+	}
+	return kind
 }
 
 // signature is an export as a reader wants it: Multiply({X number, Y number}) {Value number}.

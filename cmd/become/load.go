@@ -119,7 +119,7 @@ func describeScript(ctx context.Context, name string, script []byte) ([]bundle.E
 	return seen.Exports, nil
 }
 
-// describeEnv makes a program that imports become print its exports.
+// describeEnv makes a program that imports become print what it offers.
 const describeEnv = "BECOME_DESCRIBE"
 
 const modulePath = "github.com/universal-server/become"
@@ -142,9 +142,14 @@ func (a *app) loadProgram(ctx context.Context, path string) (*code, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(out, &m.Exports); err != nil {
-		return nil, fault.Text(fault.Invalid, "describe", path, "it does not say what it offers").WithHint("its main function must begin with become.Main or become.Init")
+	var offers struct { // as the program's become.Init prints it
+		Exports  []bundle.Export
+		Services []bundle.Service
 	}
+	if err := json.Unmarshal(out, &offers); err != nil {
+		return nil, fault.Text(fault.Invalid, "describe", path, "it does not say what it offers").WithHint("its main function must begin with become.Main, become.Serve or become.Init")
+	}
+	m.Exports, m.Services = offers.Exports, offers.Services
 	if m.Digest, m.Size, err = bundle.FileDigest(full); err != nil {
 		return nil, err
 	}
@@ -201,7 +206,7 @@ func ask(ctx context.Context, name, path, env string, input []byte) ([]byte, err
 	case ctx.Err() != nil:
 		return nil, fault.New(fault.KindOf(ctx.Err()), "describe", name, context.Cause(ctx))
 	case bounded.Err() != nil:
-		return nil, fault.Text(fault.Invalid, "describe", name, "it did not say what it offers within "+describeWithin.String()).WithHint("a program's main function must begin with become.Main or become.Init")
+		return nil, fault.Text(fault.Invalid, "describe", name, "it did not say what it offers within "+describeWithin.String()).WithHint("a program's main function must begin with become.Main, become.Serve or become.Init")
 	}
 	text := err.Error()
 	if said := strings.TrimSpace(stderr.String()); said != "" {

@@ -49,7 +49,7 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	goenv := map[string]string{"ROOT": root, "EXAMPLES": filepath.Join(root, "examples")}
+	goenv := map[string]string{"NL": "\n", "ROOT": root, "EXAMPLES": filepath.Join(root, "examples")}
 	out, err := exec.Command("go", "env", "GOCACHE", "GOMODCACHE", "GOPATH").Output()
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
+	"github.com/universal-server/become/serve/stock/cas"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -28,10 +30,16 @@ PATH is a Go package, or an executable built from one, whose main function is be
 are echo (TCP, port 15000), time (UDP, ports 15000, 16000 and 17000) and cas (the compare-and-swap register,
 TCP, port 22222).
 
+--settings of cas, with their defaults; 0s is without limit:
+  {"max_line": 65536, "max_conns": 10000, "line_timeout": "30s", "idle_timeout": "5m", "write_timeout": "30s",
+   "chatter": false, "register": "file:/path"}
+chatter prints each connection and each line. The register is shared by all processes; it is gone when the command ends,
+unless register names a file that keeps it, and that other commands on this machine may share.
+
 SIGHUP builds PATH again and swaps: new processes start, both versions accept, the old ones end their
 connections and leave. A version that does not become ready changes nothing. Ctrl-C drains; a second one ends it now.`,
 		Example: `  become serve ./examples/hello --listen :8080 --procs 4
-  become serve cas
+  become serve cas --settings '{"chatter":true}'
   become serve time --listen udp://127.0.0.1:15000`,
 	}
 	flags.add(cmd.Flags())
@@ -58,6 +66,12 @@ func (a *app) serve(ctx context.Context, o serving) error {
 		return err
 	}
 	defer os.RemoveAll(temp)
+	if o.what == cas.Name {
+		// All processes, of all versions, share one register: in a file, so that it needs nobody who owns it.
+		if o.spec.Settings, err = cas.Share(o.spec.Settings, "file:"+filepath.Join(temp, "register"), ""); err != nil {
+			return err
+		}
+	}
 	o.copies = &copies{dir: temp}
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
@@ -77,6 +91,9 @@ func (a *app) serve(ctx context.Context, o serving) error {
 			fmt.Sprintf("become: serving %s at %s://%s, processes: %d", o.what, s.Network, s.Addr, o.spec.Procs))
 	}
 	a.untilStopped(ctx, m, o, hangups, signals)
+	if o.what == cas.Name && !a.json {
+		fmt.Fprintln(a.out, "Exiting") // what the lecture's server says
+	}
 	return a.stopServing(m, signals)
 }
 

@@ -46,12 +46,6 @@ func (s *specFlags) read(cmd *cobra.Command, what string) (master.Spec, error) {
 		return spec, usage("as in --procs 4 --drain 30s", "--procs and --drain must be above zero")
 	}
 	spec.DrainMS = max(1, s.drain.Milliseconds())
-	if !cmd.Flags().Changed("procs") && what == "cas" {
-		spec.Procs = 1
-	}
-	if what == "cas" && spec.Procs > 1 {
-		return spec, usage("leave --procs out", "the register lives in one process: cas takes --procs 1 only")
-	}
 	if isStock(what) {
 		spec.Service = what
 		if len(spec.Listen) == 0 {

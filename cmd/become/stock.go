@@ -28,9 +28,7 @@ func stockServices() []service.Service {
 		{Name: "echo", Serve: service.Each(func(ctx context.Context, l net.Listener) error {
 			return echo.Serve(ctx, l, &echo.Options{Logger: logger})
 		})},
-		{Name: "cas", Serve: service.Each(func(ctx context.Context, l net.Listener) error {
-			return cas.Serve(ctx, l, &cas.Options{Register: register, Logger: logger})
-		})},
+		cas.Service(logger, os.Stdout),
 		{Name: "time", Serve: func(ctx context.Context, s service.Sockets) error {
 			packets, err := s.Packets()
 			if err != nil {
@@ -40,6 +38,3 @@ func stockServices() []service.Service {
 		}},
 	}
 }
-
-// register is the one that all listeners of a cas process share.
-var register = new(cas.Register)

@@ -31,6 +31,15 @@ type Manifest struct {
 	Size int64 `json:"size"`
 	// Exports lists what it offers.
 	Exports []Export `json:"exports"`
+	// Services lists what it can serve as.
+	Services []Service `json:"services,omitempty"`
+}
+
+// Service is a server that a program can be.
+type Service struct {
+	Name string `json:"name"`
+	// Kind is what it takes: "listeners", "connections", "packets" or "http".
+	Kind string `json:"kind,omitempty"`
 }
 
 // Platform returns "linux/amd64", or "any".

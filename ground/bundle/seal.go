@@ -43,7 +43,7 @@ func (m Manifest) Check() error {
 		text = "the size is negative"
 	case len(m.Name) > maxName:
 		text = "the name is too long"
-	case len(m.Exports) > MaxExports:
+	case len(m.Exports) > MaxExports || len(m.Services) > MaxExports:
 		text = "there are too many exports"
 	case m.Kind == Native && (m.GOOS == "" || m.GOARCH == ""):
 		text = "a native bundle needs an operating system and architecture"

@@ -2,10 +2,14 @@ package line
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +25,15 @@ type Options struct {
 	MaxBuffered int
 	// WriteTimeout ends a line whose peer takes nothing for so long. Default 30 s.
 	WriteTimeout time.Duration
+	// Received is what Detach has returned of the same connection.
+	Received []byte
+}
+
+func (o *Options) received() []byte {
+	if o == nil {
+		return nil
+	}
+	return o.Received
 }
 
 func (o *Options) maxFrame() int {
@@ -77,6 +90,7 @@ func New(nc net.Conn, opts *Options) *Conn {
 		writeTimeout: opts.writeTimeout(),
 	}
 	c.room.L = &c.mu
+	c.unread(opts.received())
 	return c
 }
 
@@ -155,14 +169,15 @@ func (c *Conn) flushLocked() error {
 }
 
 // Receive returns the next frame's body, valid until the next Receive.
-// io.EOF when the peer closed between two frames.
+// io.EOF when the peer closed between two frames. When a read deadline of the connection has passed the
+// error is os.ErrDeadlineExceeded, and Receive may be called again: nothing is lost.
 func (c *Conn) Receive() ([]byte, error) {
 	var head [header]byte
-	if _, err := io.ReadFull(c.r, head[:]); err != nil {
+	if n, err := io.ReadFull(c.r, head[:]); err != nil {
 		if err == io.EOF {
 			return nil, io.EOF
 		}
-		return nil, ended("receive", err)
+		return nil, c.broken(err, head[:n], nil)
 	}
 	n := int(binary.BigEndian.Uint32(head[:]))
 	if n > c.maxFrame {
@@ -175,28 +190,56 @@ func (c *Conn) Receive() ([]byte, error) {
 	}
 	if cap(c.in) >= n {
 		c.in = c.in[:n]
-		if _, err := io.ReadFull(c.r, c.in); err != nil {
-			return nil, ended("receive", err)
+		if got, err := io.ReadFull(c.r, c.in); err != nil {
+			return nil, c.broken(err, head[:], c.in[:got])
 		}
 		return c.in, nil
 	}
-	return c.receiveLarge(n)
+	return c.receiveLarge(n, head[:])
 }
 
-func (c *Conn) receiveLarge(n int) ([]byte, error) {
+func (c *Conn) receiveLarge(n int, head []byte) ([]byte, error) {
 	buf := c.in[:0]
 	for len(buf) < n {
 		step := min(n-len(buf), max(64<<10, len(buf)))
 		start := len(buf)
 		buf = append(buf, make([]byte, step)...)
-		if _, err := io.ReadFull(c.r, buf[start:]); err != nil {
-			return nil, ended("receive", err)
+		if got, err := io.ReadFull(c.r, buf[start:]); err != nil {
+			return nil, c.broken(err, head, buf[:start+got])
 		}
 	}
 	if n <= 1<<20 {
 		c.in = buf
 	}
 	return buf, nil
+}
+
+// broken is the error of a frame of which only a part could be read. After a deadline the part is
+// put back.
+func (c *Conn) broken(err error, head, body []byte) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.unread(slices.Concat(head, body))
+	}
+	return ended("receive", err)
+}
+
+// unread lets b be received before what comes from the connection.
+func (c *Conn) unread(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	rest, _ := c.r.Peek(c.r.Buffered())
+	b = slices.Concat(b, rest)
+	c.r = bufio.NewReaderSize(io.MultiReader(bytes.NewReader(b), c.nc), max(len(b), c.r.Size()))
+	c.r.Peek(len(b)) // so that they count as buffered
+}
+
+// Detach returns what was received and not yet asked for, the part of a frame too, so that another line can
+// go on with the same connection: see Options.Received. Nobody may be in Receive, nor call it afterwards. The
+// connection stays open. What was sent may still wait to be written: see Flush.
+func (c *Conn) Detach() []byte {
+	rest, _ := c.r.Peek(c.r.Buffered())
+	return slices.Clone(rest)
 }
 
 // Buffered returns how many received bytes wait to be read: 0 means that

@@ -25,6 +25,8 @@
 //     where they can; nobody waits for a timer.
 //   - Memory is bounded: [Conn.Send] blocks while [Options.MaxBuffered] bytes wait,
 //     and a peer that does not read for [Options.WriteTimeout] loses the line.
+//   - A line whose reading is interrupted, by a deadline of its connection, loses nothing: it can go on,
+//     or another one takes its place ([Conn.Detach]).
 //   - A peer without the token, too slow with its handshake, or with an oversize frame is
 //     refused, and nobody else notices.
 package line

@@ -163,27 +163,39 @@ func (k *kept) tell(r *run, ready, over <-chan struct{}) {
 	}
 }
 
-// Pick returns the service with a name; the only one if the name is empty.
+// Check says what is wrong with a program's services: none, one that cannot be, or two of one name.
+func Check(services []Service) error {
+	if len(services) == 0 {
+		return fault.Text(fault.Invalid, "serve", "", "the program has no service")
+	}
+	seen := map[string]bool{}
+	for _, s := range services {
+		if err := s.check(); err != nil {
+			return err
+		}
+		if seen[s.Name] {
+			return fault.Text(fault.Conflict, "serve", s.Name, "two services have this name")
+		}
+		seen[s.Name] = true
+	}
+	return nil
+}
+
+// Pick returns the service with a name; the only one if the name is empty. The errors are those of
+// Check, and fault.NotFound.
 func Pick(services []Service, name string) (Service, error) {
+	if err := Check(services); err != nil {
+		return Service{}, err
+	}
 	var names []string
 	found := -1
 	for i, s := range services {
-		if err := s.check(); err != nil {
-			return Service{}, err
-		}
-		for _, other := range names {
-			if other == s.Name {
-				return Service{}, fault.Text(fault.Conflict, "serve", s.Name, "two services have this name")
-			}
-		}
 		names = append(names, s.Name)
 		if s.Name == name || name == "" && len(services) == 1 {
 			found = i
 		}
 	}
 	switch {
-	case len(services) == 0:
-		return Service{}, fault.Text(fault.Invalid, "serve", "", "the program has no service")
 	case found >= 0:
 		return services[found], nil
 	case name == "":

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"regexp"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
@@ -39,9 +40,22 @@ func (s Sockets) Packets() ([]net.PacketConn, error) {
 	return all, nil
 }
 
+// Kind is what a service takes.
+type Kind string
+
+// The kinds of services.
+const (
+	Listeners   Kind = "listeners"   // it accepts its connections itself
+	Connections Kind = "connections" // it is called for each
+	Packets     Kind = "packets"
+	Requests    Kind = "http"
+)
+
 // Service is what a process can serve as. Name and Serve are required.
 type Service struct {
 	Name string
+	// Kind is for people. Default: not known.
+	Kind Kind
 	// Serve serves until the sockets say net.ErrClosed, which is no failure then. ctx ends at the
 	// same time. See Each, Conn and HTTP for ready ones.
 	Serve func(ctx context.Context, s Sockets) error
@@ -53,10 +67,12 @@ type Service struct {
 	MaxConns int
 }
 
+var goodName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
+
 func (s Service) check() error {
 	switch {
-	case s.Name == "":
-		return fault.Text(fault.Invalid, "serve", "", "the service has no name")
+	case !goodName.MatchString(s.Name):
+		return fault.Text(fault.Invalid, "serve", "", "a service's name is letters, digits, '_' and '-'")
 	case s.Serve == nil:
 		return fault.Text(fault.Invalid, "serve", s.Name, "the service has no function")
 	case s.MaxConns < 0:

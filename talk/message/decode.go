@@ -44,9 +44,14 @@ type decoder struct {
 	broken   bool // nothing more can be read
 }
 
-func (d *decoder) problem(text string) {
+func (d *decoder) problem(text string) { d.add(text, false) }
+
+// breaks notes that a value breaks a rule.
+func (d *decoder) breaks(rule string) { d.add(rule, true) }
+
+func (d *decoder) add(text string, rule bool) {
 	if len(d.problems) < maxProblems {
-		d.problems = append(d.problems, Problem{pathOf(d.path), text})
+		d.problems = append(d.problems, Problem{pathOf(d.path), text, rule})
 	}
 }
 
@@ -206,7 +211,7 @@ func (d *decoder) field(f *field, v reflect.Value) {
 		return
 	}
 	if wrong := f.rules.check(f.typ, v); wrong != "" {
-		d.problem(wrong)
+		d.breaks(wrong)
 	}
 }
 
@@ -214,7 +219,7 @@ func (d *decoder) missing(t *Type, seen *seenFields) {
 	for _, f := range t.fields {
 		if f.required && !seen.has(f.number) {
 			d.path = append(d.path, step{name: f.name})
-			d.problem("it is required")
+			d.breaks("it is required")
 			d.path = d.path[:len(d.path)-1]
 		}
 	}
@@ -534,6 +539,9 @@ func setBool(s string, v reflect.Value) string {
 	return ""
 }
 
+// notFinite is the one word that is right by its type, and still none.
+const notFinite = "must be a number, and finite"
+
 func (t *Type) setNumber(s string, v reflect.Value) string {
 	const whole, far = "must be a whole number", "the number is out of range"
 	var err error
@@ -553,7 +561,7 @@ func (t *Type) setNumber(s string, v reflect.Value) string {
 	case kindFloat:
 		var f float64
 		if f, err = strconv.ParseFloat(s, t.goType.Bits()); err == nil && (math.IsNaN(f) || math.IsInf(f, 0)) {
-			return "must be a number, and finite"
+			return notFinite
 		}
 		if err == nil {
 			v.SetFloat(f)

@@ -36,7 +36,7 @@ func at(err error, s string) error {
 	if path != "" && path[0] != '[' {
 		path = "." + path
 	}
-	return Problems{{s + path, p[0].Text}}
+	return Problems{{Path: s + path, Text: p[0].Text}}
 }
 
 func failed(format string, args ...any) error { return Problems{{Text: fmt.Sprintf(format, args...)}} }

@@ -11,6 +11,8 @@ type Problem struct {
 	Path string `json:"path"`
 	// Text is what: "must be at least 1".
 	Text string `json:"text"`
+	// Rule says that the value is well-formed and its type's, but breaks a rule.
+	Rule bool `json:"-"`
 }
 
 func (p Problem) String() string {
@@ -33,6 +35,16 @@ func (p Problems) Error() string {
 		all[i] = one.String()
 	}
 	return strings.Join(all, "; ")
+}
+
+// OnlyRules says whether all of them are about rules: the message could be read.
+func (p Problems) OnlyRules() bool {
+	for _, one := range p {
+		if !one.Rule {
+			return false
+		}
+	}
+	return true
 }
 
 // step is a part of a path: a name, or if that is empty an index.

@@ -28,7 +28,7 @@ func (t *Type) DecodeText(s string, v reflect.Value) error {
 		}
 	}
 	if wrong := t.setText(s, v); wrong != "" {
-		return Problems{{Text: wrong}}
+		return Problems{{Text: wrong, Rule: wrong == notFinite}}
 	}
 	return nil
 }
@@ -122,7 +122,7 @@ func (d *decoder) take(err error) {
 	problems, _ := err.(Problems)
 	for _, p := range problems {
 		n := len(d.problems)
-		d.problem(p.Text)
+		d.add(p.Text, p.Rule)
 		if len(d.problems) > n && p.Path != "" {
 			sep := "."
 			if strings.HasPrefix(p.Path, "[") {
@@ -142,7 +142,7 @@ func (d *decoder) checked(f *field, v reflect.Value) {
 	}
 	if wrong := f.rules.check(f.typ, v.FieldByIndex(f.index)); wrong != "" {
 		d.path = append(d.path[:0], step{name: f.name})
-		d.problem(wrong)
+		d.breaks(wrong)
 		d.path = d.path[:0]
 	}
 }

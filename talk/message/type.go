@@ -328,3 +328,6 @@ func clone(v reflect.Value) reflect.Value {
 	}
 	return v
 }
+
+// Has says whether a message has a field of that name.
+func (t *Type) Has(name string) bool { return t.names[name] != nil }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/keep/register"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 	maxReply    = 1 << 20
 )
 
-// Client is a connection to a server, and so a [Swapper]. It is safe for many goroutines: calls
+// Client is a connection to a server. It is safe for many goroutines: calls
 // made at the same time travel together. A connection that is lost is not made again.
 type Client struct {
 	conn  net.Conn
@@ -32,7 +33,7 @@ type Client struct {
 }
 
 type reply struct {
-	present Number
+	present register.Number
 	err     error
 }
 
@@ -60,23 +61,24 @@ func NewClient(conn net.Conn) *Client {
 	return c
 }
 
-// CAS is [Swapper]'s. Its errors are of kind [fault.Lost] when the connection ended, [fault.Canceled] or
+// CAS stores new if the register holds old, and returns the value that was present: old says that new
+// is stored. Its errors are of kind [fault.Lost] when the connection ended, [fault.Canceled] or
 // [fault.Deadline] when ctx ended before the reply came: it is not known then whether
 // new is stored; and of [fault.Invalid] when the server called it bad syntax, because a
 // number is too long: then it is not.
-func (c *Client) CAS(ctx context.Context, old, new Number) (Number, error) {
+func (c *Client) CAS(ctx context.Context, old, new register.Number) (register.Number, error) {
 	if err := ctx.Err(); err != nil {
-		return Number{}, fault.New(fault.KindOf(err), "compare and swap", "", err)
+		return register.Number{}, fault.New(fault.KindOf(err), "compare and swap", "", err)
 	}
 	wait := make(chan reply, 1)
 	if err := c.queue(old, new, wait); err != nil {
-		return Number{}, fault.New(fault.Lost, "compare and swap", "", err)
+		return register.Number{}, fault.New(fault.Lost, "compare and swap", "", err)
 	}
 	select {
 	case r := <-wait:
 		return r.present, r.err
 	case <-ctx.Done():
-		return Number{}, fault.New(fault.KindOf(ctx.Err()), "compare and swap", "", ctx.Err())
+		return register.Number{}, fault.New(fault.KindOf(ctx.Err()), "compare and swap", "", ctx.Err())
 	}
 }
 
@@ -88,7 +90,7 @@ func (c *Client) Close() error {
 }
 
 // queue hands a line to the writer.
-func (c *Client) queue(old, new Number, wait chan reply) error {
+func (c *Client) queue(old, new register.Number, wait chan reply) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.lost != nil {
@@ -134,7 +136,7 @@ func (c *Client) read() {
 		var rep reply
 		if string(line) == BadSyntax {
 			rep.err = fault.Text(fault.Invalid, "compare and swap", "", "bad syntax")
-		} else if rep.present, err = Parse(string(line)); err != nil {
+		} else if rep.present, err = register.Parse(string(line)); err != nil {
 			c.end(err)
 			return
 		}

@@ -1,6 +1,6 @@
 // Package cas serves a compare-and-swap register over lines of text, and is its client.
 //
-//	peers → [cas] → register
+//	peers → [cas] → register, of package keep/register
 //
 // # The protocol
 //
@@ -19,19 +19,23 @@
 //
 // # Guarantees
 //
-//   - All connections share one register, and operations on it are linearizable.
-//   - Segments mean nothing: a line may come in many, and many lines in one; those are answered by few writes.
+//   - All connections share one register, and operations on it are linearizable. So do all processes, and all nodes,
+//     whose settings name the same one; see package register for where it can live. Without any each
+//     process has its own.
+//   - Segments mean nothing: a line may come in many, and many lines in one; those are done together, by few calls of
+//     the register, and answered by few writes.
 //   - A line that is too long is one Bad Syntax, and the next line is read well.
 //   - At the end of its input a peer still gets all its replies. Half a line there is Bad
 //     Syntax, not an operation: its number may have lost digits.
 //   - A peer that resets, is silent, sends slowly or does not read loses its own connection only. The memory of a
-//     connection is bounded: about 1 KiB for input while idle, else a longest line, and 32 KiB of
+//     connection is bounded: about 1 KiB for input while idle, else a longest line, 256 operations, and 32 KiB of
 //     replies with one more value.
 //   - When the context of [Serve] ends nothing more is accepted. Each connection is served on until it is
 //     silent for 100 ms, at most for 1 s; every line that was read is answered
 //     before it is closed. After [Options.DrainTimeout] connections are cut.
 //   - When the register fails (one that lives elsewhere may), the peer's connection is closed
-//     without a reply to that line: nobody knows what became of it.
+//     without a reply to the lines that were asked together with it: nobody knows what became of them. No
+//     reply is ever a guess.
 //
 // # A first program
 //
@@ -43,5 +47,5 @@
 //
 //	c, err := cas.Dial(ctx, "127.0.0.1:22222")
 //	...
-//	present, err := c.CAS(ctx, cas.Uint(0), cas.Uint(1))
+//	present, err := c.CAS(ctx, register.Uint(0), register.Uint(1))
 package cas

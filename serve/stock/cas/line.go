@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"io"
+
+	"github.com/universal-server/become/keep/register"
 )
 
 // BadSyntax is the reply to a line that is no operation.
@@ -14,71 +16,55 @@ const BadSyntax = "Bad Syntax"
 // end is what the server ends each reply with: LF CR, in this order.
 const end = "\n\r"
 
-func isDigit(c byte) bool { return c-'0' <= 9 }
-
 // isSpace is \s of ASCII.
 func isSpace(c byte) bool { return c == ' ' || c-'\t' <= '\r'-'\t' }
 
 // parse reads `\s*(\d+)\s+(\d+)\s*` at the start of line; rest is what follows.
-func parse(line []byte) (old, new Number, rest []byte, ok bool) {
-	i := skip(line, 0)
-	if old, i, ok = digits(line, i); !ok {
-		return
+func parse(line []byte) (op register.Op, rest []byte, ok bool) {
+	old := skip(line)
+	var n int
+	if op.Old, n = register.ParsePrefix(old); n == 0 {
+		return op, nil, false
 	}
-	j := skip(line, i)
-	if ok = j > i; !ok {
-		return
+	blanks := old[n:]
+	new := skip(blanks)
+	if len(new) == len(blanks) {
+		return op, nil, false
 	}
-	if new, i, ok = digits(line, j); !ok {
-		return
+	if op.New, n = register.ParsePrefix(new); n == 0 {
+		return op, nil, false
 	}
-	return old, new, line[skip(line, i):], true
+	return op, skip(new[n:]), true
 }
 
-func skip(line []byte, i int) int {
-	for i < len(line) && isSpace(line[i]) {
-		i++
+func skip(line []byte) []byte {
+	for len(line) > 0 && isSpace(line[0]) {
+		line = line[1:]
 	}
-	return i
-}
-
-func digits(line []byte, i int) (n Number, next int, ok bool) {
-	from := i
-	var u uint64
-	for i < len(line) && isDigit(line[i]) {
-		u = u*10 + uint64(line[i]-'0')
-		i++
-	}
-	switch {
-	case i == from:
-		return n, i, false
-	case i-from < 20: // below 10¹⁹: u did not overflow
-		return Number{small: u}, i, true
-	}
-	return number(line[from:i]), i, true
+	return line
 }
 
 // Line does the operation that a line asks for, by the server's grammar, and returns the reply
 // without its end: the number that was present, or [BadSyntax] if line, without its
 // newline, is not wholly `\s*\d+\s+\d+\s*`. The error is reg's.
-func Line(ctx context.Context, reg Swapper, line string) (reply string, err error) {
+func Line(ctx context.Context, reg register.Swapper, line string) (reply string, err error) {
 	b, err := appendReply(ctx, nil, reg, []byte(line), false)
 	return string(b), err
 }
 
 // Lenient is [Line] by the grammar of the drivers on standard input: what follows
 // the two numbers is ignored, so "3 4abc" is CAS(3, 4).
-func Lenient(ctx context.Context, reg Swapper, line string) (reply string, err error) {
+func Lenient(ctx context.Context, reg register.Swapper, line string) (reply string, err error) {
 	b, err := appendReply(ctx, nil, reg, []byte(line), true)
 	return string(b), err
 }
 
-func appendReply(ctx context.Context, b []byte, reg Swapper, line []byte, lenient bool) ([]byte, error) {
-	old, new, rest, ok := parse(line)
+func appendReply(ctx context.Context, b []byte, reg register.Swapper, line []byte, lenient bool) ([]byte, error) {
+	op, rest, ok := parse(line)
 	if !ok || len(rest) > 0 && !lenient {
 		return append(b, BadSyntax...), nil
 	}
-	present, err := reg.CAS(ctx, old, new)
+	present, err := register.CAS(ctx, reg, op.Old, op.New)
 	if err != nil {
 		return b, err
 	}
@@ -89,7 +75,7 @@ func appendReply(ctx context.Context, b []byte, reg Swapper, line []byte, lenien
 // [Lenient], with a newline after the reply, until in ends; what is left without
 // a newline then is a line too. Replies are written before it waits for more. A
 // line longer than 64 KiB is [BadSyntax]. The error is in's, out's or reg's; at the end of in nil.
-func Drive(ctx context.Context, reg Swapper, in io.Reader, out io.Writer) error {
+func Drive(ctx context.Context, reg register.Swapper, in io.Reader, out io.Writer) error {
 	r := bufio.NewReaderSize(in, MaxLine+1)
 	w := bufio.NewWriter(out)
 	var reply []byte

@@ -1,19 +1,22 @@
 package cas
 
 import (
+	"io"
 	"log/slog"
 	"time"
+
+	"github.com/universal-server/become/keep/register"
 )
 
-// MaxLine is the default of [Options.MaxLine] and what [Drive] accepts. Unit: bytes.
-const MaxLine = 64 << 10
+// MaxLine is the length of the longest line there can be. Unit: bytes. No number in it is too long for a register.
+const MaxLine = register.MaxDigits
 
 // Options are the settings of [Serve]. Zero values and nil are the defaults.
 type Options struct {
-	// Register is what all connections share. Defaults to a new [Register].
-	Register Swapper
+	// Register is what all connections share. Defaults to a new [register.Memory].
+	Register register.Swapper
 	// MaxLine is the length of the longest line, without its newline; a longer one is
-	// [BadSyntax]. Unit: bytes. Defaults to 64 KiB.
+	// [BadSyntax]. Unit: bytes. Defaults to 64 KiB, and is at most so.
 	MaxLine int
 	// MaxConns is how many connections are open at once; further ones wait in the
 	// socket's queue. Defaults to 10,000.
@@ -29,19 +32,22 @@ type Options struct {
 	WriteTimeout time.Duration
 	// DrainTimeout is how long connections may live on after the server's context ended. Defaults to 10 s.
 	DrainTimeout time.Duration
+	// Chatter is told what the lecture's server prints: each connection, and each line. Every line waits for it.
+	// Defaults to none.
+	Chatter io.Writer
 	// Logger is told of connections that end by an error. Defaults to none.
 	Logger *slog.Logger
 }
 
-func (o *Options) register() Swapper {
+func (o *Options) register() register.Swapper {
 	if o == nil || o.Register == nil {
-		return new(Register)
+		return new(register.Memory)
 	}
 	return o.Register
 }
 
 func (o *Options) maxLine() int {
-	if o == nil || o.MaxLine < 1 {
+	if o == nil || o.MaxLine < 1 || o.MaxLine > MaxLine {
 		return MaxLine
 	}
 	return o.MaxLine

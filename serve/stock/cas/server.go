@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/universal-server/become/keep/register"
 	"github.com/universal-server/become/serve/stock/internal/accept"
 )
 
@@ -18,6 +19,8 @@ const (
 	smallBuffer = 1 << 10
 	// fullReplies is how many bytes of replies are written at once, though more follow.
 	fullReplies = 32 << 10
+	// maxOps is how many operations of one connection are done together.
+	maxOps = 256
 )
 
 // Serve answers connections that it accepts from ln until ctx ends; then it drains as the
@@ -26,39 +29,45 @@ const (
 func Serve(ctx context.Context, ln net.Listener, o *Options) error {
 	s := &server{
 		reg: o.register(), maxLine: o.maxLine(), log: o.logger(),
-		line: o.lineTimeout(), idle: o.idleTimeout(), write: o.writeTimeout(),
+		line: o.lineTimeout(), idle: o.idleTimeout(), write: o.writeTimeout(), chatter: o.chatter(),
 	}
 	s.large.New = func() any {
 		b := make([]byte, max(s.maxLine+1, fullReplies))
 		return &b
 	}
-	s.replies.New = func() any {
-		b := make([]byte, 0, smallBuffer)
-		return &b
-	}
+	s.works.New = func() any { return new(work) }
 	return accept.Serve(ctx, ln, accept.Settings{Max: o.maxConns(), Drain: o.drainTimeout(), Log: s.log}, s.serve)
 }
 
 type server struct {
-	reg               Swapper
+	reg               register.Swapper
 	maxLine           int
 	log               *slog.Logger
 	line, idle, write time.Duration
+	chatter           *chatter  // nil: none
 	large             sync.Pool // *[]byte that hold a whole line
-	replies           sync.Pool // *[]byte, empty
+	works             sync.Pool // *work, empty
+}
+
+// work is what is needed while lines are answered, and not while a connection is idle.
+type work struct {
+	ops   []register.Op // asked for, not done yet
+	reply []byte        // not sent yet
 }
 
 func (s *server) serve(c *accept.Conn) {
 	conn := &connection{server: s, Conn: c, in: make([]byte, smallBuffer)}
+	s.chatter.connection(c.RemoteAddr())
 	err := conn.run()
 	if conn.borrowed != nil {
 		s.large.Put(conn.borrowed)
 	}
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, accept.ErrDrained):
-		c.Finish()
-	default:
+	ended := errors.Is(err, io.EOF) || errors.Is(err, accept.ErrDrained)
+	if !ended {
 		s.log.Info("connection ended", "peer", c.RemoteAddr().String(), "error", err)
+	}
+	if ended || conn.lost {
+		c.Finish()
 	}
 }
 
@@ -75,6 +84,7 @@ type connection struct {
 	begun      time.Time // when the line that is not complete began; zero: none has
 	tooLong    bool      // the line that began is dropped up to its newline
 	ended      bool      // a line has ended: a CR may follow that is no line
+	lost       bool      // the register has failed
 }
 
 // run answers lines until the connection ends.
@@ -144,11 +154,7 @@ func (c *connection) answer(n int) error {
 	filled := c.end+n == len(c.in)
 	scan := c.end
 	c.end += n
-	reply := c.replies.Get().(*[]byte)
-	defer func() {
-		*reply = (*reply)[:0]
-		c.replies.Put(reply)
-	}()
+	w := c.works.Get().(*work)
 	for {
 		i := bytes.IndexByte(c.in[scan:c.end], '\n')
 		if i < 0 {
@@ -158,19 +164,8 @@ func (c *connection) answer(n int) error {
 		scan += i + 1
 		c.start = scan
 		c.ended, c.begun = true, time.Time{}
-		var err error
-		if c.tooLong || len(line) > c.maxLine {
-			c.tooLong = false
-			*reply = append(*reply, BadSyntax...)
-		} else if *reply, err = appendReply(c.Context(), *reply, c.reg, line, false); err != nil {
-			// What came before is answered; of this one nobody knows.
-			return errors.Join(err, c.send(reply))
-		}
-		*reply = append(*reply, end...)
-		if len(*reply) >= fullReplies {
-			if err := c.send(reply); err != nil {
-				return err
-			}
+		if err := c.take(w, line); err != nil {
+			return err
 		}
 	}
 	if c.tooLong || c.end-c.start > c.maxLine {
@@ -178,7 +173,65 @@ func (c *connection) answer(n int) error {
 		c.start = c.end
 	}
 	c.shrink(filled)
-	return c.send(reply)
+	if err := c.swap(w); err != nil {
+		return err
+	}
+	if err := c.send(w); err != nil {
+		return err
+	}
+	c.works.Put(w)
+	return nil
+}
+
+// take adds what a line asks for. Operations are not done before there are many of them, or something else is to
+// be replied: the register may be far away.
+func (c *connection) take(w *work, line []byte) error {
+	c.chatter.line(line)
+	if !c.tooLong && len(line) <= c.maxLine {
+		if op, rest, ok := parse(line); ok && len(rest) == 0 {
+			if w.ops = append(w.ops, op); len(w.ops) < maxOps {
+				return nil
+			}
+			return c.swap(w)
+		}
+	}
+	c.tooLong = false
+	if err := c.swap(w); err != nil {
+		return err
+	}
+	w.reply = append(w.reply, BadSyntax+end...)
+	return c.sendMuch(w)
+}
+
+// swap does the operations and appends their replies.
+func (c *connection) swap(w *work) error {
+	if len(w.ops) == 0 {
+		return nil
+	}
+	present, err := c.reg.Swap(c.Context(), w.ops)
+	if err != nil {
+		// What came before is answered; of these nobody knows.
+		c.lost = true
+		return errors.Join(err, c.send(w))
+	}
+	for i := range w.ops {
+		w.reply = append(present.Append(w.reply), end...)
+		present = w.ops[i].After(present)
+		if err := c.sendMuch(w); err != nil {
+			return err
+		}
+	}
+	clear(w.ops)
+	w.ops = w.ops[:0]
+	return nil
+}
+
+// sendMuch sends the replies when they are many, though more follow.
+func (c *connection) sendMuch(w *work) error {
+	if len(w.reply) < fullReplies {
+		return nil
+	}
+	return c.send(w)
 }
 
 // shrink gives a large buffer back when a small one will do, so that an idle
@@ -198,11 +251,11 @@ func (c *connection) shrink(filled bool) {
 	}
 }
 
-func (c *connection) send(reply *[]byte) error {
-	if len(*reply) == 0 {
+func (c *connection) send(w *work) error {
+	if len(w.reply) == 0 {
 		return nil
 	}
-	err := c.Send(*reply, c.write)
-	*reply = (*reply)[:0]
+	err := c.Send(w.reply, c.write)
+	w.reply = w.reply[:0]
 	return err
 }

@@ -6,16 +6,13 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,47 +23,8 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/stock/inetd"
+	"github.com/universal-server/become/serve/stock/internal/stocktest"
 )
-
-// log is a logger whose lines can be waited for.
-type log struct {
-	mu   sync.Mutex
-	text strings.Builder
-	news chan struct{}
-}
-
-func (l *log) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.text.Write(b)
-	close(l.news)
-	l.news = make(chan struct{})
-	return len(b), nil
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// await waits until a number of lines hold a text.
-func (l *log) await(t *testing.T, what string, times int) {
-	t.Helper()
-	for late := time.After(time.Minute); ; {
-		l.mu.Lock()
-		n, news := strings.Count(l.text.String(), what), l.news
-		l.mu.Unlock()
-		if n >= times {
-			return
-		}
-		select {
-		case <-news:
-		case <-late:
-			t.Fatalf("%q is not there %d times:\n%s", what, times, l)
-		}
-	}
-}
 
 // opaque hides from the server that its connections are the system's, as TLS does.
 type opaque struct{ net.Listener }
@@ -88,44 +46,21 @@ func (h hidden) CloseWrite() error { return h.tcp.CloseWrite() }
 
 type server struct {
 	addr string
-	log  *log
+	log  *stocktest.Log
 	stop func() error
 }
 
 // serve starts a server of a shell script.
 func serve(t testing.TB, ln net.Listener, script string, o inetd.Options) server {
 	t.Helper()
-	l := &log{news: make(chan struct{})}
-	o.Logger = slog.New(slog.NewTextHandler(l, nil))
+	l := stocktest.NewLog(t)
+	o.Logger = l.Logger()
 	s, err := inetd.New([]string{"/bin/sh", "-c", script}, &o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx, ln) }()
-	stop := sync.OnceValue(func() error {
-		cancel()
-		return <-done
-	})
-	t.Cleanup(func() {
-		if err := stop(); err != nil {
-			t.Errorf("the server ended with %v", err)
-		}
-		if t.Failed() {
-			t.Log(l)
-		}
-	})
+	stop := stocktest.Run(t, func(ctx context.Context) error { return s.Serve(ctx, ln) })
 	return server{ln.Addr().String(), l, stop}
-}
-
-func listen(t testing.TB, network, addr string) net.Listener {
-	t.Helper()
-	ln, err := net.Listen(network, addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ln
 }
 
 func dial(t testing.TB, addr string) *net.TCPConn {
@@ -146,7 +81,7 @@ func bothWays(t *testing.T, f func(t *testing.T, start func(script string, o ine
 	} {
 		t.Run(name, func(t *testing.T) {
 			f(t, func(script string, o inetd.Options) server {
-				return serve(t, wrap(listen(t, "tcp", "127.0.0.1:0")), script, o)
+				return serve(t, wrap(stocktest.Listen(t)), script, o)
 			})
 		})
 	}
@@ -162,7 +97,7 @@ func TestServe_AProgramIsTheServer(t *testing.T) {
 			rand.NewChaCha8([32]byte{byte(i)}).Read(want)
 			wg.Go(func() {
 				// cat waits for input and must not be told to try again.
-				s.log.await(t, "started", i+1)
+				s.log.Await(t, "started", i+1)
 				c.Write(want)
 				c.CloseWrite()
 			})
@@ -173,7 +108,7 @@ func TestServe_AProgramIsTheServer(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		s.log.await(t, `exit="exit status 0"`, 7)
+		s.log.Await(t, `exit="exit status 0"`, 7)
 	})
 }
 
@@ -199,33 +134,8 @@ func TestServe_TheConnectionEndsWithTheProgram(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		awaitGone(t, strings.Fields(string(got)))
+		stocktest.AwaitGone(t, strings.Fields(string(got)))
 	})
-}
-
-// awaitGone waits until none of the processes runs.
-func awaitGone(t *testing.T, pids []string) {
-	t.Helper()
-	if len(pids) == 0 {
-		t.Fatal("there is no process")
-	}
-	for late := time.Now().Add(time.Minute); ; {
-		running := slices.DeleteFunc(slices.Clone(pids), func(pid string) bool {
-			n, err := strconv.Atoi(pid)
-			if err != nil {
-				t.Fatal(err)
-			}
-			stat, _ := os.ReadFile("/proc/" + pid + "/stat")
-			return errors.Is(unix.Kill(n, 0), unix.ESRCH) || bytes.Contains(stat, []byte(") Z "))
-		})
-		if len(running) == 0 {
-			return
-		}
-		if time.Now().After(late) {
-			t.Fatalf("still running: %v", running)
-		}
-		runtime.Gosched()
-	}
 }
 
 func TestServe_TellsTheProgramWhoIsThere(t *testing.T) {
@@ -276,13 +186,13 @@ func TestServe_TellsTheProgramWhoIsThere(t *testing.T) {
 
 func TestServe_StandardErrorIsTheLog(t *testing.T) {
 	const script = `echo one >&2; printf 'two \377' >&2; echo out`
-	s := serve(t, listen(t, "tcp", "127.0.0.1:0"), script, inetd.Options{})
+	s := serve(t, stocktest.Listen(t), script, inetd.Options{})
 	if got, err := io.ReadAll(dial(t, s.addr)); string(got) != "out\n" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
-	s.log.await(t, "text=one", 1)
-	s.log.await(t, `text="two \xff"`, 1)
-	s = serve(t, listen(t, "tcp", "127.0.0.1:0"), script, inetd.Options{Stderr: true})
+	s.log.Await(t, "text=one", 1)
+	s.log.Await(t, `text="two \xff"`, 1)
+	s = serve(t, stocktest.Listen(t), script, inetd.Options{Stderr: true})
 	if got, err := io.ReadAll(dial(t, s.addr)); string(got) != "one\ntwo \xffout\n" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -310,8 +220,8 @@ func TestServe_APeerThatHangsUpEndsItsProgram(t *testing.T) {
 		gone := twoNumbers(t, c)
 		c.SetLinger(0)
 		c.Close()
-		awaitGone(t, gone)
-		s.log.await(t, "hung up", 1)
+		stocktest.AwaitGone(t, gone)
+		s.log.Await(t, "hung up", 1)
 		for _, pid := range pids {
 			if n, _ := strconv.Atoi(pid); unix.Kill(n, 0) != nil {
 				t.Errorf("process %s of another connection is gone", pid)
@@ -319,7 +229,7 @@ func TestServe_APeerThatHangsUpEndsItsProgram(t *testing.T) {
 		}
 		other.SetLinger(0)
 		other.Close()
-		awaitGone(t, pids)
+		stocktest.AwaitGone(t, pids)
 	})
 }
 
@@ -328,22 +238,22 @@ func TestServe_AProgramHasItsTime(t *testing.T) {
 		// Its peer never reads.
 		s := start("sleep 1000 & echo $! >&2; exec yes", inetd.Options{Within: 20 * time.Millisecond})
 		dial(t, s.addr)
-		s.log.await(t, "its time is over", 1)
-		s.log.await(t, "msg=ended", 1)
+		s.log.Await(t, "its time is over", 1)
+		s.log.Await(t, "msg=ended", 1)
 		text := s.log.String()
 		_, rest, _ := strings.Cut(text, "text=")
-		awaitGone(t, strings.Fields(rest)[:1])
+		stocktest.AwaitGone(t, strings.Fields(rest)[:1])
 	})
 }
 
 func TestServe_OnlySoManyAtOnce(t *testing.T) {
-	s := serve(t, listen(t, "tcp", "127.0.0.1:0"), "exec cat", inetd.Options{Max: 1})
+	s := serve(t, stocktest.Listen(t), "exec cat", inetd.Options{Max: 1})
 	a, b := dial(t, s.addr), dial(t, s.addr)
 	io.WriteString(b, "second")
 	b.CloseWrite()
 	io.WriteString(a, "first")
 	io.ReadFull(a, make([]byte, 5))
-	s.log.await(t, "started", 1)
+	s.log.Await(t, "started", 1)
 	if n := strings.Count(s.log.String(), "started"); n != 1 {
 		t.Errorf("%d programs run", n)
 	}
@@ -354,17 +264,17 @@ func TestServe_OnlySoManyAtOnce(t *testing.T) {
 }
 
 func TestServe_OnlySoManyOfOnePeer(t *testing.T) {
-	s := serve(t, listen(t, "tcp", "127.0.0.1:0"), "exec cat", inetd.Options{PerPeer: 1})
+	s := serve(t, stocktest.Listen(t), "exec cat", inetd.Options{PerPeer: 1})
 	a := dial(t, s.addr)
-	s.log.await(t, "started", 1)
+	s.log.Await(t, "started", 1)
 	if got, _ := io.ReadAll(dial(t, s.addr)); len(got) != 0 {
 		t.Errorf("got %q", got)
 	}
-	s.log.await(t, "turned away", 1)
+	s.log.Await(t, "turned away", 1)
 	a.CloseWrite()
 	io.ReadAll(a)
 	a.Close()
-	s.log.await(t, "ended", 1)
+	s.log.Await(t, "ended", 1)
 	// The count goes down a moment after that line.
 	for t.Context().Err() == nil {
 		c := dial(t, s.addr)
@@ -381,12 +291,10 @@ func TestServe_ListenersShareTheLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
 	var conns []*net.TCPConn
 	for range 2 {
-		ln := listen(t, "tcp", "127.0.0.1:0")
-		wg.Go(func() { s.Serve(ctx, ln) })
+		ln := stocktest.Listen(t)
+		stocktest.Run(t, func(ctx context.Context) error { return s.Serve(ctx, ln) })
 		conns = append(conns, dial(t, ln.Addr().String()))
 	}
 	for _, c := range conns {
@@ -402,18 +310,16 @@ func TestServe_ListenersShareTheLimits(t *testing.T) {
 	first := <-read
 	first.Close()
 	<-read
-	cancel()
 	for _, c := range conns {
 		c.Close()
 	}
-	wg.Wait()
 }
 
 func TestServe_DrainsProgramsThatEnd(t *testing.T) {
 	bothWays(t, func(t *testing.T, start func(string, inetd.Options) server) {
 		s := start("exec cat", inetd.Options{DrainTimeout: time.Hour})
 		c := dial(t, s.addr)
-		s.log.await(t, "started", 1)
+		s.log.Await(t, "started", 1)
 		done := make(chan error, 1)
 		go func() { done <- s.stop() }()
 		for { // until nobody listens
@@ -441,7 +347,7 @@ func TestServe_KillsProgramsAtTheDeadline(t *testing.T) {
 		if err := s.stop(); err != nil {
 			t.Error(err)
 		}
-		awaitGone(t, pids)
+		stocktest.AwaitGone(t, pids)
 	})
 }
 
@@ -461,7 +367,7 @@ func (l closing) Accept() (net.Conn, error) {
 
 func TestServe_KillsAProgramWhoseConnectionTheCallerCloses(t *testing.T) {
 	for _, copied := range []bool{false, true} {
-		ln := listen(t, "tcp", "127.0.0.1:0")
+		ln := stocktest.Listen(t)
 		if copied {
 			ln = opaque{ln}
 		}
@@ -469,7 +375,7 @@ func TestServe_KillsAProgramWhoseConnectionTheCallerCloses(t *testing.T) {
 		s := serve(t, l, family, inetd.Options{DrainTimeout: time.Hour, Grace: time.Hour})
 		pids := twoNumbers(t, dial(t, s.addr))
 		(<-l.conns).Close()
-		awaitGone(t, pids)
+		stocktest.AwaitGone(t, pids)
 	}
 }
 
@@ -483,10 +389,8 @@ func TestServe_AProgramThatIsGoneCostsItsConnectionOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := listen(t, "tcp", "127.0.0.1:0")
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx, ln) }()
+	ln := stocktest.Listen(t)
+	stocktest.Run(t, func(ctx context.Context) error { return s.Serve(ctx, ln) })
 	for _, there := range []bool{true, false, true} {
 		want := ""
 		if there {
@@ -499,16 +403,9 @@ func TestServe_AProgramThatIsGoneCostsItsConnectionOnly(t *testing.T) {
 			t.Errorf("got %q, %v, want %q", got, err, want)
 		}
 	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
 }
 
 func TestServe_LeaksNothing(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("/proc is Linux's")
-	}
 	bothWays(t, func(t *testing.T, start func(string, inetd.Options) server) {
 		s := start(`read line; echo "$line"; [ "$line" = "stay 3" ] && sleep 1000`, inetd.Options{Grace: time.Millisecond})
 		round := func(n int) {
@@ -525,24 +422,15 @@ func TestServe_LeaksNothing(t *testing.T) {
 			wg.Wait()
 		}
 		round(8)
-		s.log.await(t, "msg=ended", 8)
-		before := open(t)
+		s.log.Await(t, "msg=ended", 8)
+		before := stocktest.Files(t)
 		round(100)
-		s.log.await(t, "msg=ended", 108)
+		s.log.Await(t, "msg=ended", 108)
 		s.stop()
-		if now := open(t); now > before {
+		if now := stocktest.Files(t); now > before {
 			t.Errorf("%d descriptors are open, %d before", now, before)
 		}
 	})
-}
-
-func open(t *testing.T) int {
-	runtime.GC() // pipes that Go keeps
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
 }
 
 func TestNew_SaysWhatIsWrong(t *testing.T) {

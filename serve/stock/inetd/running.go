@@ -78,7 +78,9 @@ func (r *running) file() (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := setBlocking(f, true); err != nil {
+		// Programs do not expect to be told to try again. The connection's own reads and writes are not
+		// used meanwhile.
+		if err := program.SetBlocking(f, true); err != nil {
 			f.Close()
 			return nil, err
 		}
@@ -87,19 +89,6 @@ func (r *running) file() (*os.File, error) {
 	conn, f, err := process.Pair()
 	r.copied = conn
 	return f, err
-}
-
-// setBlocking sets how all who have the connection wait for it. Programs do not expect to be told to try
-// again; the connection's own reads and writes are not used meanwhile.
-func setBlocking(c syscall.Conn, blocking bool) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	if cerr := raw.Control(func(fd uintptr) { err = setNonblock(fd, !blocking) }); cerr != nil {
-		return cerr
-	}
-	return err
 }
 
 // wait returns when the program has ended, with "", or why it has to.
@@ -205,7 +194,7 @@ func (r *running) close() {
 	if r.ended {
 		return
 	}
-	if r.copied == nil && setBlocking(r.conn.Conn.(syscall.Conn), false) != nil {
+	if r.copied == nil && program.SetBlocking(r.conn.Conn.(syscall.Conn), false) != nil {
 		return
 	}
 	r.conn.Finish()

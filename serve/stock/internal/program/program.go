@@ -63,6 +63,19 @@ func End(now context.Context, p *process.Process, grace time.Duration) error {
 	}
 }
 
+// SetBlocking sets whether all who have this open file or connection wait in the system for it. A
+// program expects that it does.
+func SetBlocking(c syscall.Conn, on bool) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if cerr := raw.Control(func(fd uintptr) { err = setNonblock(fd, !on) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
 // LongestLine is where a longer line is cut in two. Unit: bytes.
 const LongestLine = 4 << 10
 

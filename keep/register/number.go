@@ -1,4 +1,4 @@
-package cas
+package register
 
 import (
 	"math"
@@ -19,7 +19,7 @@ type Number struct {
 	digits string // without leading zeros
 }
 
-// noSmall is the one uint64 that is kept as digits, so that a Register's word can
+// noSmall is the one uint64 that is kept as digits, so that a register's word can
 // say that its value is elsewhere.
 const noSmall = math.MaxUint64
 
@@ -53,6 +53,21 @@ func Parse(s string) (Number, error) {
 	return number([]byte(s)), nil
 }
 
+// ParsePrefix reads the decimal digits that b begins with. next is where they end, 0 when there are none.
+func ParsePrefix(b []byte) (n Number, next int) {
+	var u uint64
+	for next < len(b) && isDigit(b[next]) {
+		u = u*10 + uint64(b[next]-'0')
+		next++
+	}
+	if next < 20 { // below 10¹⁹: u did not overflow
+		return Number{small: u}, next
+	}
+	return number(b[:next]), next
+}
+
+func isDigit(c byte) bool { return c-'0' <= 9 }
+
 // number reads digits that are known to be some.
 func number(d []byte) Number {
 	for len(d) > 1 && d[0] == '0' {
@@ -72,6 +87,9 @@ func number(d []byte) Number {
 	}
 	return Number{digits: string(d)}
 }
+
+// long is how many bytes n's digits take that are not in the Number itself.
+func (n Number) long() int { return len(n.digits) }
 
 // String returns the decimal digits.
 func (n Number) String() string {

@@ -1,6 +1,6 @@
 //go:build unix
 
-package inetd
+package program
 
 import "syscall"
 

@@ -1,0 +1,29 @@
+// Package api is what an API is, behind every door: named requests with typed messages and the
+// handlers that answer them.
+//
+//	door → request → [API] → handler → reply → door
+//
+// A request is named by the Go type of its message, a reply by that of what is answered, with the API's
+// name before it: crunch.Output. One definition serves all doors.
+//
+// # Guarantees
+//
+//   - A handler that fails or panics fails its request alone; the stack of a panic is logged, and not told to
+//     the client.
+//   - Each request has a deadline, which its context knows. What a handler answers later is dropped.
+//   - At most Options.MaxRequests handlers run at once; another request is refused at once with fault.Busy. A
+//     handler that never returns keeps its place.
+//
+// # A first program
+//
+//	type Multiply struct{ X, Y float64 }
+//	type Output struct{ Value float64 }
+//
+//	h, err := api.Handle(func(ctx context.Context, m Multiply) (Output, error) {
+//		return Output{m.X * m.Y}, nil
+//	}, nil)
+//	if err != nil {
+//		return err
+//	}
+//	a, err := api.New("crunch", []*api.Handler{h}, nil)
+package api

@@ -1,0 +1,34 @@
+// Package web is an API's door for HTTP: requests by GET and POST, answers as JSON, errors as problem details.
+//
+//	HTTP request → [web] → message → API → reply → JSON
+//
+// The last part of the path names the request. Its message comes from the query of a GET, or from the body of a
+// POST: a form (application/x-www-form-urlencoded), or JSON, plain {"x":1.5} or in an envelope {"value":{"x":1.5}}.
+// A body is taken as an envelope when its first name is "value" and the message has no field of that name.
+//
+// An answer names its type, {"value":["crunch.Output",{"value":3.375},[]]}; the third element is always
+// empty and there for clients of older servers. With the media type's parameter profile=plain in Accept it is the
+// message alone.
+//
+// # Errors
+//
+// As RFC 9457 has them, application/problem+json: title, status, detail, kind, and for a message that is wrong errors, each with
+// the field's path.
+//
+//	400  the message cannot be read     404  no such request, with those there are
+//	405  neither GET nor POST           413  the body is too large
+//	415  neither JSON nor a form        422  the message breaks a rule, or an answer cannot be written
+//	403, 404, 409                       the handler's denied, not found, conflict
+//	500  the handler failed             503  too many requests are under way; Retry-After
+//	504  no answer within the deadline
+//
+// # Guarantees
+//
+//   - A handler that does not return costs its client a 504 at the deadline and its place, nobody else anything.
+//   - Bodies are read up to MaxBody bytes, unpacked ones too.
+//   - What is answered is valid JSON or an error.
+//
+// # A first program
+//
+//	http.ListenAndServe("127.0.0.1:5051", web.New(crunch, nil))
+package web

@@ -1,0 +1,147 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/message"
+)
+
+const allowed = "GET, HEAD, POST, OPTIONS"
+
+// read returns the message of a request.
+func (d *door) read(r *http.Request, h *api.Handler) (reflect.Value, error) {
+	v := reflect.New(h.In.Go()).Elem()
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return v, h.In.DecodeQuery(r.URL.RawQuery, v)
+	case http.MethodPost:
+		return v, d.body(r, h, v)
+	}
+	p := problemOf(http.StatusMethodNotAllowed, r.Method+" is not what a request is sent by; GET and POST are")
+	p.allow = allowed
+	return v, p
+}
+
+// buffers hold bodies and answers.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxKept is how large a buffer may be to be kept.
+const maxKept = 64 << 10
+
+func giveBack(b *bytes.Buffer) {
+	if b.Cap() <= maxKept {
+		b.Reset()
+		buffers.Put(b)
+	}
+}
+
+func (d *door) body(r *http.Request, h *api.Handler, v reflect.Value) error {
+	kind := r.Header.Get("Content-Type")
+	if kind == "" && r.ContentLength == 0 {
+		return h.In.DecodeQuery(r.URL.RawQuery, v)
+	}
+	form, err := isForm(kind)
+	if err != nil {
+		return err
+	}
+	body, err := d.unpacked(r)
+	if err != nil {
+		return err
+	}
+	b := buffers.Get().(*bytes.Buffer)
+	defer giveBack(b) // what is decoded shares nothing with it
+	if _, err := b.ReadFrom(body); err != nil {
+		return badBody(err)
+	}
+	if form {
+		return h.In.DecodeQuery(b.String(), v)
+	}
+	return h.In.Decode(unwrap(b.Bytes(), h.In), v)
+}
+
+// badBody says why a body could not be read.
+func badBody(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return err
+	}
+	return problemOf(http.StatusBadRequest, "the body cannot be read: "+err.Error())
+}
+
+// isForm tells a form from JSON.
+func isForm(contentType string) (bool, error) {
+	kind := contentType
+	var params map[string]string
+	if kind != "application/json" && kind != "application/x-www-form-urlencoded" {
+		kind, params, _ = mime.ParseMediaType(contentType)
+	}
+	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii") {
+		return false, problemOf(http.StatusUnsupportedMediaType, "the charset must be utf-8")
+	}
+	switch {
+	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
+		return false, nil
+	case kind == "application/x-www-form-urlencoded":
+		return true, nil
+	case contentType == "":
+		return false, problemOf(http.StatusUnsupportedMediaType, "there is a body without a Content-Type; want application/json or application/x-www-form-urlencoded")
+	}
+	return false, problemOf(http.StatusUnsupportedMediaType, "want application/json or application/x-www-form-urlencoded")
+}
+
+// unpacked returns the body, bounded as it is sent and as it is unpacked.
+func (d *door) unpacked(r *http.Request) (io.Reader, error) {
+	body := http.MaxBytesReader(nil, r.Body, d.opts.MaxBody)
+	switch coding := strings.ToLower(r.Header.Get("Content-Encoding")); coding {
+	case "", "identity":
+		return body, nil
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, badBody(err)
+		}
+		return http.MaxBytesReader(nil, z, d.opts.MaxBody), nil
+	}
+	return nil, problemOf(http.StatusUnsupportedMediaType, "the body is encoded by other than gzip")
+}
+
+// unwrap takes the message out of its envelope, if it is in one.
+func unwrap(data []byte, t *message.Type) []byte {
+	if t.Has("value") || !bytes.Contains(data[:min(len(data), 64)], []byte(`"value"`)) {
+		return data
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(data))
+	if tok, err := d.ReadToken(); err != nil || tok.Kind() != '{' {
+		return data
+	}
+	if tok, err := d.ReadToken(); err != nil || tok.Kind() != '"' || tok.String() != "value" {
+		return data
+	}
+	value, err := d.ReadValue()
+	if err != nil {
+		return data
+	}
+	inner := bytes.Clone(value)
+	for d.PeekKind() != '}' { // what else older clients put there
+		tok, err := d.ReadToken()
+		if err != nil || tok.String() != "version" && tok.String() != "pointer" || d.SkipValue() != nil {
+			return data
+		}
+	}
+	d.ReadToken()
+	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+		return data
+	}
+	return inner
+}
