@@ -1,2 +1,2 @@
-// Package disk tells how much room a file system has.
+// Package disk tells how much room a file system has, and writes files whole.
 package disk

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/universal-server/become/ground/disk"
 	"github.com/universal-server/become/ground/fault"
 )
 
@@ -34,7 +35,7 @@ func (h *Home) Publish(c Contact) error {
 	}
 	b, err := json.MarshalIndent(c, "", "  ")
 	if err == nil {
-		err = writeFile(h.path(nodeName), append(b, '\n'))
+		err = disk.WriteFile(h.path(nodeName), append(b, '\n'))
 	}
 	if err != nil {
 		return fault.New(fault.Internal, "publish contact", h.dir, err)

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/universal-server/become/ground/disk"
 	"github.com/universal-server/become/ground/fault"
 )
 
@@ -133,7 +134,7 @@ func claim(dir string) error {
 				"choose another folder with "+Env)
 		}
 	}
-	return writeFile(marker, []byte(format+"\n"))
+	return disk.WriteFile(marker, []byte(format+"\n"))
 }
 
 func takeLock(dir string) (*os.File, error) {
@@ -215,7 +216,7 @@ func (h *Home) readID() error {
 		random := make([]byte, 5)
 		rand.Read(random)
 		h.id = idAlphabet.EncodeToString(random)
-		return writeFile(h.path(idName), []byte(h.id+"\n"))
+		return disk.WriteFile(h.path(idName), []byte(h.id+"\n"))
 	}
 	if err != nil {
 		return err
@@ -265,21 +266,4 @@ func removeIfThere(path string) error {
 		return err
 	}
 	return nil
-}
-
-// writeFile writes a file as a whole or not at all, also if the machine loses power.
-func writeFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/universal-server/become/ground/disk"
 )
 
 const (
@@ -38,7 +40,7 @@ func (h *Home) openRun() error {
 		return err
 	}
 	h.run, h.away = dir, true
-	return writeFile(h.path(awayName), []byte(dir))
+	return disk.WriteFile(h.path(awayName), []byte(dir))
 }
 
 // shortFolder returns where a short-lived folder with a short path belongs.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
-	"github.com/universal-server/become/talk/message"
+	"github.com/universal-server/become/ground/message"
 )
 
 // HandlerOptions are one request's own wishes. Nil and zero mean the defaults.

@@ -7,7 +7,7 @@ import (
 	"strconv"
 
 	"github.com/universal-server/become/ground/fault"
-	"github.com/universal-server/become/talk/message"
+	"github.com/universal-server/become/ground/message"
 )
 
 // problem is an error as RFC 9457 writes it. It is an error itself.

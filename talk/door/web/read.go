@@ -13,8 +13,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/talk/api"
-	"github.com/universal-server/become/talk/message"
 )
 
 const allowed = "GET, HEAD, POST, OPTIONS"

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/talk/api"
-	"github.com/universal-server/become/talk/message"
 )
 
 // packFrom is the size from which an answer is worth packing: more than one segment.

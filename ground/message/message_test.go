@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/universal-server/become/talk/message"
+	"github.com/universal-server/become/ground/message"
 )
 
 type base struct {

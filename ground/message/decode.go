@@ -23,6 +23,11 @@ const maxDepth = 100
 // Problems.
 func (t *Type) Decode(data []byte, v reflect.Value) error {
 	t.Preset(v)
+	return t.Update(data, v)
+}
+
+// Update is Decode for a value that is not zero: fields that the JSON does not name stay as they are.
+func (t *Type) Update(data []byte, v reflect.Value) error {
 	d := decoder{d: jsontext.NewDecoder(bytes.NewBuffer(data))}
 	d.value(t, v)
 	if !d.broken {

@@ -1,0 +1,282 @@
+package settings
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/universal-server/become/ground/disk"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/message"
+)
+
+// Options of a load. Nil and zero mean the defaults.
+type Options struct {
+	// File is where the settings are kept. Default: become/settings/PROGRAM.json in os.UserConfigDir.
+	File string
+	// Create makes the file if there is none.
+	Create bool
+	// Environ is the environment. Default: os.Environ().
+	Environ []string
+	// Doc says what the program does, for --help.
+	Doc string
+	// Extra are flags that are not settings, for --help: "--listen ADDRESS" and what it does.
+	Extra [][2]string
+	// Edit opens a file in an editor and returns when that has ended. Default: there is none.
+	Edit func(path string) error
+}
+
+// Outcome is what came of a load.
+type Outcome struct {
+	// Over says that the program has done what it was asked to: it prints Text and ends.
+	Over bool
+	Text string
+	// File is where the settings are, or would be, kept.
+	File string
+	// Rest are the arguments that are no settings: all after "--", and those that do not begin with "--".
+	Rest []string
+}
+
+// loading is one load.
+type loading struct {
+	program string
+	typ     *message.Type
+	v       reflect.Value
+	factory reflect.Value
+	opts    Options
+	fields  []message.Leaf
+	set     []setting // from the command line, in order
+	dump    bool
+	store   bool
+	reset   bool
+	edit    bool
+	help    bool
+	out     Outcome
+}
+
+// setting is a value that the command line gives.
+type setting struct {
+	leaf message.Leaf
+	flag string
+	text string
+}
+
+// Load fills the struct that settings points to. fault.Invalid for what is wrong in the file, the environment or the
+// arguments; fault.Denied and others when the file cannot be read or written.
+func Load(program string, settings any, args []string, opts *Options) (Outcome, error) {
+	l := &loading{program: program}
+	if opts != nil {
+		l.opts = *opts
+	}
+	if err := l.prepare(settings); err != nil {
+		return Outcome{}, err
+	}
+	if err := l.arguments(args); err != nil {
+		return Outcome{}, err
+	}
+	if l.help {
+		return Outcome{Over: true, Text: l.usage(), File: l.out.File}, nil
+	}
+	for _, step := range []func() error{l.file, l.environment, l.command, l.finish} {
+		if err := step(); err != nil {
+			return Outcome{}, err
+		}
+	}
+	return l.out, nil
+}
+
+func (l *loading) prepare(settings any) error {
+	p := reflect.ValueOf(settings)
+	if p.Kind() != reflect.Pointer || p.IsNil() || p.Elem().Kind() != reflect.Struct {
+		return fault.Text(fault.Invalid, "load settings", l.program, "they are not a pointer to a struct")
+	}
+	l.v = p.Elem()
+	var err error
+	if l.typ, err = message.Of(l.v.Type()); err != nil {
+		return fault.New(fault.Invalid, "load settings", l.program, err)
+	}
+	l.fields = l.typ.Leaves()
+	l.factory = reflect.New(l.v.Type()).Elem()
+	l.factory.Set(l.v)
+	if l.opts.Environ == nil {
+		l.opts.Environ = os.Environ()
+	}
+	l.out.File = l.opts.File
+	if l.out.File == "" {
+		dir, err := os.UserConfigDir()
+		if err != nil {
+			return fault.New(fault.Invalid, "find settings", l.program, err).WithHint("say where they are: --settings-file FILE")
+		}
+		l.out.File = filepath.Join(dir, "become", "settings", l.program+".json")
+	}
+	return nil
+}
+
+// maxFile bounds what is read of a settings file.
+const maxFile = 1 << 20
+
+// file reads the settings that are kept.
+func (l *loading) file() error {
+	info, err := os.Stat(l.out.File)
+	if errors.Is(err, os.ErrNotExist) {
+		if l.opts.Create {
+			return l.write()
+		}
+		return nil
+	}
+	if l.reset {
+		return nil
+	}
+	if err == nil && info.Size() > maxFile {
+		return fault.Text(fault.Invalid, "read settings", l.out.File, "the file is larger than 1 MiB")
+	}
+	data, err := os.ReadFile(l.out.File)
+	if err != nil {
+		return fault.New(kindOf(err), "read settings", l.out.File, err)
+	}
+	return l.read(data)
+}
+
+// read takes the text of a file.
+func (l *loading) read(data []byte) error {
+	var envelope struct {
+		Value json.RawMessage `json:"value"`
+	}
+	err := json.Unmarshal(data, &envelope)
+	if err == nil && envelope.Value == nil {
+		err = errors.New(`there is no "value"`)
+	}
+	if err == nil {
+		err = l.typ.Update(envelope.Value, l.v)
+	}
+	if err != nil {
+		return fault.New(fault.Invalid, "read settings", l.out.File, err).WithHint("mend it, or begin anew: --factory-reset --store-settings")
+	}
+	return nil
+}
+
+func kindOf(err error) fault.Kind {
+	if errors.Is(err, os.ErrPermission) {
+		return fault.Denied
+	}
+	return fault.Internal
+}
+
+// environment takes the variables.
+func (l *loading) environment() error {
+	for _, leaf := range l.fields {
+		name := l.variable(leaf)
+		for _, e := range l.opts.Environ {
+			text, ok := strings.CutPrefix(e, name+"=")
+			if !ok {
+				continue
+			}
+			if err := leaf.Set(l.v, text); err != nil {
+				return fault.New(fault.Invalid, "read variable", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (l *loading) variable(leaf message.Leaf) string {
+	return strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(l.program + "_" + leaf.Path))
+}
+
+// command takes what the command line gives.
+func (l *loading) command() error {
+	for _, s := range l.set {
+		if err := s.leaf.Set(l.v, s.text); err != nil {
+			return fault.New(fault.Invalid, "read flag", s.flag, err).WithHint(l.program + " --help describes the settings")
+		}
+	}
+	return nil
+}
+
+// finish does what the command line asks for.
+func (l *loading) finish() error {
+	if l.edit {
+		if err := l.editor(); err != nil {
+			return err
+		}
+		l.store = true
+	}
+	if l.store {
+		if err := l.write(); err != nil {
+			return err
+		}
+		l.out.Over, l.out.Text = true, "Ack()\n"
+	}
+	if l.dump {
+		text, err := l.text()
+		if err != nil {
+			return err
+		}
+		l.out.Over, l.out.Text = true, text
+	}
+	return nil
+}
+
+// text is the settings as they are kept.
+func (l *loading) text() (string, error) {
+	b, err := l.typ.Append([]byte(`{"value":`), l.v)
+	if err != nil {
+		return "", fault.New(fault.Invalid, "write settings", l.program, err)
+	}
+	var out strings.Builder
+	if err := indent(&out, append(b, '}')); err != nil {
+		return "", fault.New(fault.Internal, "write settings", l.program, err)
+	}
+	return out.String() + "\n", nil
+}
+
+// write keeps the settings, whole or not at all.
+func (l *loading) write() error {
+	text, err := l.text()
+	if err != nil {
+		return err
+	}
+	err = os.MkdirAll(filepath.Dir(l.out.File), 0o700)
+	if err == nil {
+		err = disk.WriteFile(l.out.File, []byte(text))
+	}
+	if err != nil {
+		return fault.New(kindOf(err), "write settings", l.out.File, err)
+	}
+	return nil
+}
+
+// usage describes the settings and the flags.
+func (l *loading) usage() string {
+	var b strings.Builder
+	if l.opts.Doc != "" {
+		fmt.Fprintf(&b, "%s\n\n", l.opts.Doc)
+	}
+	fmt.Fprintf(&b, "Usage:\n  %s [flags]\n\nSettings, kept in %s:\n", l.program, l.out.File)
+	var rows [][2]string
+	for _, leaf := range l.fields {
+		text := leaf.Doc
+		if now, err := leaf.Get(l.v); err == nil {
+			text = strings.TrimSpace(text + " (default " + now + ")")
+		}
+		rows = append(rows, [2]string{"--" + flagOf(leaf.Path) + " " + leaf.Kind, text + "; " + l.variable(leaf)})
+	}
+	table(&b, rows)
+	fmt.Fprint(&b, "\nFlags:\n")
+	table(&b, append(l.opts.Extra, own...))
+	return b.String()
+}
+
+func table(b *strings.Builder, rows [][2]string) {
+	width := 0
+	for _, r := range rows {
+		width = max(width, len(r[0]))
+	}
+	for _, r := range rows {
+		fmt.Fprintf(b, "  %-*s  %s\n", width, r[0], r[1])
+	}
+}
