@@ -46,6 +46,7 @@ type served struct {
 	generation uint64            // the master's, of edition
 	restarts   uint64            // as in the record
 	releases   map[string]func() // of the code in use, by digest
+	owned      *owned            // nil: there is none
 	failed     uint64            // revision that could not be done
 	again      time.Time         // when to try it again
 	wait       time.Duration
@@ -247,8 +248,12 @@ func (v *served) told(why string) string { return "on node " + v.s.n.ID() + ": "
 func (v *served) deploy(ctx context.Context, r role.Role) error {
 	v.at("starting")
 	program, err := v.program(ctx, r.Now)
+	var spec master.Spec
 	if err == nil {
-		err = v.master.Deploy(ctx, r.Now.Spec, program)
+		spec, err = v.spec(ctx, r.Now)
+	}
+	if err == nil {
+		err = v.master.Deploy(ctx, spec, program)
 	}
 	if err == nil {
 		v.mu.Lock()
@@ -387,5 +392,6 @@ func (v *served) shut(busy string) {
 	v.mu.Lock()
 	v.master, v.edition, v.before = nil, role.Edition{}, role.Edition{}
 	v.mu.Unlock()
+	v.disown()
 	v.release()
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/role"
 	"github.com/universal-server/become/serve/service"
+	"github.com/universal-server/become/serve/stock/cas"
 	"github.com/universal-server/become/work/roster"
 )
 
@@ -46,7 +47,7 @@ func serve() int {
 			_, err := fmt.Fprintf(c, "%s %d\n", word, os.Getpid())
 			return err
 		}, nil),
-	}}, nil)
+	}, cas.Service(nil, nil)}, nil)
 	if err != nil {
 		return 1
 	}
@@ -93,7 +94,7 @@ func (c *crew) deploy(name, word string, listen ...string) role.Role {
 	c.t.Helper()
 	settings, _ := json.Marshal(word)
 	r, _, err := c.roles.Deploy(c.t.Context(), name, role.Edition{
-		Digest: c.digest, Bundle: "word", Spec: master.Spec{Listen: listen, Procs: 2, Settings: settings},
+		Digest: c.digest, Bundle: "word", Spec: master.Spec{Service: "word", Listen: listen, Procs: 2, Settings: settings},
 	}, nil)
 	if err != nil {
 		c.t.Fatal(err)
@@ -290,7 +291,7 @@ func TestServices_RunOnTheNodesThatAreMeant(t *testing.T) {
 	c.deploy("web", "exit", "127.0.0.1:0")
 	c.follows(c.record("it is taken back", "web", func(r role.Role) bool { return r.Now.Number == 3 }), 2, "serving")
 
-	r, _, err := c.roles.Deploy(t.Context(), "web", role.Edition{Digest: c.digest, Spec: master.Spec{Listen: []string{"127.0.0.1:0"}}}, []string{second.ID()})
+	r, _, err := c.roles.Deploy(t.Context(), "web", role.Edition{Digest: c.digest, Spec: master.Spec{Service: "word", Listen: []string{"127.0.0.1:0"}}}, []string{second.ID()})
 	if err != nil {
 		t.Fatal(err)
 	}
