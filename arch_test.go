@@ -53,7 +53,7 @@ var rules = []rule{
 		of: []string{"talk"}, never: []string{"work", "serve", "fleet", "node", "cmd", "examples", "."},
 		why: "what talks stands on the ground only",
 	}, {
-		of: []string{"serve/socket", "serve/service", "serve/wire"}, never: []string{"serve/keeper"},
+		of: []string{"serve/socket", "serve/service", "serve/wire", "serve/manners"}, never: []string{"serve/keeper"},
 		why: "keeper and serving process meet at the line, as their processes do",
 	}, {
 		of: []string{"serve/keeper"}, never: []string{"serve/service"},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/serve/socket"
 )
@@ -28,6 +29,7 @@ const DefaultListen = "127.0.0.1:8080"
 //	--settings JSON   the service's settings
 //	--drain DURATION  how long open connections may go on at the end
 //
+// and the limits of package manners: --max-conns, --accept-rate, --idle-timeout and others, see --help.
 // Sockets of systemd (LISTEN_FDS) are used if there is no --listen. The first interrupt
 // drains, the second ends the process. Serve exits as [Main] does: with 0, with 1 and the error on
 // standard error, or with 130 after an interrupt.
@@ -78,6 +80,7 @@ type flags struct {
 	listen            []socket.Address
 	service, settings string
 	drain             time.Duration
+	manners           manners.Manners
 }
 
 func parseFlags(args []string, stderr io.Writer) (flags, error) {
@@ -92,6 +95,9 @@ func parseFlags(args []string, stderr io.Writer) (flags, error) {
 	set.StringVar(&f.service, "service", "", "`name` of the service, if there are several")
 	set.StringVar(&f.settings, "settings", "", "the service's settings as `JSON`")
 	set.DurationVar(&f.drain, "drain", 0, "how long open connections may go on at the end")
+	for _, one := range f.manners.Flags() {
+		set.Func(one.Name, one.Usage, one.Set)
+	}
 	err := set.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -132,7 +138,7 @@ func serveAlone(ctx context.Context, servers []*Server, services []service.Servi
 		told[i] = socket.Address{Name: one.Name, Network: one.Network, Addr: one.Addr}.String()
 	}
 	return service.Run(ctx, s, sockets, &service.Options{
-		Settings: []byte(f.settings), DrainWithin: f.drain, Logger: slog.Default(),
+		Settings: []byte(f.settings), Manners: f.manners, DrainWithin: f.drain, Logger: slog.Default(),
 		OnReady: func() {
 			fmt.Fprintf(stderr, "%s: serving on %s\n", programName(), strings.Join(told, " "))
 		},

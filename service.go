@@ -12,10 +12,12 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
 )
 
-// ServiceOptions are a service's own wishes. The zero value means the defaults.
+// ServiceOptions are a service's own wishes. The zero value means the defaults. Who runs the program may
+// choose other limits, by flags as --max-conns, which go first.
 type ServiceOptions struct {
 	// Settings is a pointer to a struct that is filled from JSON before the service begins; what it
 	// holds are the defaults. A field it does not know is an error.
@@ -24,17 +26,28 @@ type ServiceOptions struct {
 	Ready func(ctx context.Context) error
 	// MaxConns is how many connections are open at once in one process; others wait. Default: any number.
 	MaxConns int
+	// AcceptRate is how many connections one process takes in a second; others wait. Default: any number. After
+	// a quiet time AcceptBurst may come at once, by default as many as in a second.
+	AcceptRate  float64
+	AcceptBurst int
 	// DrainWithin is how long open connections may go on when the service ends. A keeper's own
 	// wish goes first. Default 30 s.
 	DrainWithin time.Duration
+	// IdleWithin is how long a connection may wait. Of HTTP: for its next request, by default 2 min. Of
+	// others: the service reads or writes, and no byte moves; by default for ever. Negative means for ever.
+	IdleWithin time.Duration
+	// ReadWithin and WriteWithin bound a whole request and its answer; of other connections one Read and one
+	// Write. Default: none.
+	ReadWithin, WriteWithin time.Duration
+
 	// The rest is for HTTP. A negative duration means none.
 
 	// HeaderWithin bounds the reading of a request's header. Default 10 s.
 	HeaderWithin time.Duration
-	// IdleWithin is how long a connection waits for its next request. Default 2 min.
-	IdleWithin time.Duration
-	// ReadWithin and WriteWithin bound a whole request and its answer. Default: none.
-	ReadWithin, WriteWithin time.Duration
+	// MaxHeader and MaxBody are how many bytes a request's header and body may have. A longer header is answered
+	// with 431, a body that says it is longer with 413; one that turns out to be ends with *http.MaxBytesError.
+	// Defaults 1 MiB and none.
+	MaxHeader, MaxBody int64
 	// IdleGrace is how long an idle connection is kept for one more request when the
 	// service ends. Default 5 s.
 	IdleGrace time.Duration
@@ -78,10 +91,17 @@ func Packet(name string, f func(ctx context.Context, p net.PacketConn) error, op
 func HTTP(name string, h http.Handler, opts ...ServiceOptions) *Server {
 	return newServer(name, service.Requests, h == nil, opts, func(o ServiceOptions) func(context.Context, service.Sockets) error {
 		return service.HTTP(h, service.HTTPOptions{
-			HeaderWithin: o.HeaderWithin, IdleWithin: o.IdleWithin, ReadWithin: o.ReadWithin, WriteWithin: o.WriteWithin,
 			Grace: o.IdleGrace, Logger: slog.Default(),
 		})
 	})
+}
+
+func (o ServiceOptions) manners() manners.Manners {
+	return manners.Manners{
+		MaxConns: o.MaxConns, AcceptRate: o.AcceptRate, AcceptBurst: o.AcceptBurst,
+		IdleMS: manners.MS(o.IdleWithin), ReadMS: manners.MS(o.ReadWithin), WriteMS: manners.MS(o.WriteWithin),
+		HeaderMS: manners.MS(o.HeaderWithin), MaxHeader: o.MaxHeader, MaxBody: o.MaxBody,
+	}
 }
 
 func newServer(name string, kind service.Kind, missing bool, opts []ServiceOptions, serve func(ServiceOptions) func(context.Context, service.Sockets) error) *Server {
@@ -89,7 +109,7 @@ func newServer(name string, kind service.Kind, missing bool, opts []ServiceOptio
 	if len(opts) > 0 {
 		o = opts[len(opts)-1]
 	}
-	s := &Server{within: o.DrainWithin, service: service.Service{Name: name, Kind: kind, Ready: o.Ready, MaxConns: o.MaxConns}}
+	s := &Server{within: o.DrainWithin, service: service.Service{Name: name, Kind: kind, Ready: o.Ready, Manners: o.manners()}}
 	if !missing { // Serve says that it is
 		s.service.Serve = serve(o)
 	}

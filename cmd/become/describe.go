@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/universal-server/become/fleet"
 	"github.com/universal-server/become/ground/bundle"
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/role"
 )
 
@@ -124,6 +126,13 @@ func (a *app) describeRole(r role.Role) error {
 	}
 	if len(spec.Settings) > 0 {
 		fmt.Fprintf(w, "  settings %s\n", printable(string(spec.Settings), false))
+	}
+	if spec.Manners != (manners.Manners{}) {
+		limits, err := json.Marshal(spec.Manners)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "  limits %s\n", limits)
 	}
 	if len(r.Nodes) > 0 {
 		fmt.Fprintf(w, "  on nodes %s\n", printable(strings.Join(r.Nodes, ", "), false))

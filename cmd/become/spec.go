@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,16 +27,18 @@ func (s *specFlags) add(f *pflag.FlagSet) {
 	f.DurationVar(&s.drain, "drain", 30*time.Second, "`time` that open connections may go on when their process leaves")
 	f.StringVar(&s.spec.Service, "service", "", "which `service`, of a program that offers several")
 	f.StringVar(&s.settings, "settings", "", "the service's settings, as `JSON` or @FILE")
+	for _, one := range s.spec.Manners.Flags() {
+		f.Func(one.Name, one.Usage, one.Set)
+	}
 }
 
 // given says whether any of the flags is on the command line.
 func (s *specFlags) given(cmd *cobra.Command) bool {
-	for _, name := range []string{"listen", "procs", "drain", "service", "settings"} {
-		if cmd.Flags().Changed(name) {
-			return true
-		}
+	names := []string{"listen", "procs", "drain", "service", "settings"}
+	for _, one := range s.spec.Manners.Flags() {
+		names = append(names, one.Name)
 	}
-	return false
+	return slices.ContainsFunc(names, cmd.Flags().Changed)
 }
 
 // read returns the checked description of a service: of a program, or of the stock server of that

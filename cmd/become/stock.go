@@ -29,7 +29,7 @@ func stockServices() []service.Service {
 			return echo.Serve(ctx, l, &echo.Options{Logger: logger})
 		})},
 		cas.Service(logger, os.Stdout),
-		{Name: "time", Serve: func(ctx context.Context, s service.Sockets) error {
+		{Name: "time", Kind: service.Packets, Serve: func(ctx context.Context, s service.Sockets) error {
 			packets, err := s.Packets()
 			if err != nil {
 				return err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/wire"
 )
 
@@ -42,6 +43,8 @@ type Program struct {
 	// Service and Settings are as in wire.Start.
 	Service  string
 	Settings json.RawMessage
+	// Manners go before the program's own. Default: it has its own.
+	Manners manners.Manners
 	// Sockets are what it serves on. Default: those given to New. They must stay open for as long
 	// as the program serves or can be rolled back to.
 	Sockets []Socket

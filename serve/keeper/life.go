@@ -13,6 +13,7 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/line"
 	"github.com/universal-server/become/ground/process"
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/wire"
 )
 
@@ -83,6 +84,9 @@ func (l *life) start(stdout io.WriteCloser) error {
 	order := wire.Start{
 		Service: g.program.Service, Generation: g.number, Process: l.s.status.Number, Settings: g.program.Settings,
 		Sockets: make([]wire.Socket, len(sockets)),
+	}
+	if m := g.program.Manners; m != (manners.Manners{}) {
+		order.Manners = &m
 	}
 	for i, s := range sockets {
 		spec.ExtraFiles[i], order.Sockets[i] = s.File, s.Socket

@@ -8,6 +8,7 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/keeper"
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/socket"
 )
 
@@ -27,6 +28,8 @@ type Spec struct {
 	// DrainMS is how long open connections may go on when their process has to leave. Unit:
 	// milliseconds. Default: the keeper's, 30 s.
 	DrainMS int64 `json:"drain_ms,omitempty"`
+	// Manners go before the program's own. Default: it has its own.
+	Manners manners.Manners `json:"manners,omitzero"`
 }
 
 // WithDefaults returns the spec with every default filled in.
@@ -51,6 +54,9 @@ func (s Spec) Check() error {
 		return fault.Text(fault.Invalid, op, s.Service, "the drain's deadline is below zero")
 	case len(s.Settings) > 0 && !json.Valid(s.Settings):
 		return fault.Text(fault.Invalid, op, s.Service, "the settings are not JSON")
+	}
+	if err := s.Manners.Check(); err != nil {
+		return err
 	}
 	_, err := s.addresses()
 	return err

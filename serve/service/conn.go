@@ -25,12 +25,8 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nil, net.ErrClosed
 	}
 	r.waits(l)
-	if r.slots != nil {
-		select {
-		case r.slots <- struct{}{}:
-		case <-r.leaving:
-			return nil, net.ErrClosed
-		}
+	if !r.admit() {
+		return nil, net.ErrClosed
 	}
 	c, err := l.accept()
 	if err != nil {
@@ -39,7 +35,37 @@ func (l *listener) Accept() (net.Conn, error) {
 		}
 		return nil, err
 	}
-	return r.track(c), nil
+	c = r.track(c)
+	if r.service.Kind == Requests { // net/http has its own way
+		return c, nil
+	}
+	return newTimed(c, r.manners), nil
+}
+
+// admit waits until one more connection may be taken, and takes a slot for it. False in the drain.
+func (r *run) admit() bool {
+	if r.slots != nil {
+		select {
+		case r.slots <- struct{}{}:
+		case <-r.leaving:
+			return false
+		}
+	}
+	if r.rate == nil {
+		return true
+	}
+	delay := r.rate.Reserve().Delay()
+	if delay == 0 {
+		return true
+	}
+	wait := time.NewTimer(delay)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return true
+	case <-r.leaving:
+		return false // whoever takes the slot is leaving as well
+	}
 }
 
 // accept waits when the process or the machine is out of something, and tries again.

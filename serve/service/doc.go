@@ -14,8 +14,9 @@
 //     is closed only when it stays so for the grace.
 //   - A panic of a connection's function ends that connection only; so does a peer that
 //     does not read, writes nonsense or goes away.
-//   - At most MaxConns connections are open; the others wait in the queue, not in memory. A process out of
+//   - Connections above the limits (see package manners) wait in the queue, not in memory. A process out of
 //     descriptors waits too, and goes on.
+//   - Without a limit of time a connection keeps the system's ways of copying inside the kernel.
 //   - Started by a keeper, the process drains by itself when the keeper dies.
 //
 // # A first program

@@ -3,47 +3,46 @@ package service
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/universal-server/become/serve/manners"
 )
 
-// HTTPOptions are the manners of an HTTP service. Zero means the default; negative none.
+// HTTPOptions of an HTTP service beside its manners. Zero means the default.
 type HTTPOptions struct {
-	// HeaderWithin bounds the reading of a request's header. Default 10 s.
-	HeaderWithin time.Duration
-	// IdleWithin is how long a connection waits for its next request. Default 2 min.
-	IdleWithin time.Duration
-	// ReadWithin and WriteWithin bound a whole request and its answer. Default: none.
-	ReadWithin, WriteWithin time.Duration
-	// MaxHeader is how large a header may be, in bytes. Default 1 MiB.
-	MaxHeader int
 	// Grace is how long an idle connection may stay when the service drains: its next request is
-	// answered, and told to be the last. Default 5 s.
+	// answered, and told to be the last. Default 5 s; negative means none.
 	Grace time.Duration
 	// Logger gets what net/http logs. Default: none.
 	Logger *slog.Logger
 }
 
-func or(d, usual time.Duration) time.Duration {
-	if d == 0 {
-		return usual
-	}
-	return max(d, 0)
-}
-
-// HTTP serves requests. Their contexts do not end with the drain, only with their connections.
+// HTTP serves requests, for a service of kind Requests. Their contexts do not end with the drain, only with
+// their connections.
 func HTTP(h http.Handler, o HTTPOptions) func(context.Context, Sockets) error {
 	return func(ctx context.Context, s Sockets) error {
 		all, err := s.Listeners()
 		if err != nil {
 			return err
 		}
-		return newWeb(ctx, h, o).serve(ctx, all)
+		return newWeb(ctx, h, o, mannersOf(all)).serve(ctx, all)
 	}
+}
+
+// mannersOf are those of the run that the listeners are of.
+func mannersOf(all []net.Listener) manners.Manners {
+	for _, l := range all {
+		if own, ok := l.(*listener); ok {
+			return own.r.manners
+		}
+	}
+	return manners.Manners{}
 }
 
 // web is an HTTP server that is able to leave. mu guards conns.
@@ -56,14 +55,17 @@ type web struct {
 	emptied chan struct{} // holds an item when no connection is left
 }
 
-func newWeb(ctx context.Context, h http.Handler, o HTTPOptions) *web {
+func newWeb(ctx context.Context, h http.Handler, o HTTPOptions, m manners.Manners) *web {
 	if h == nil {
 		h = http.DefaultServeMux
+	}
+	if m.MaxBody > 0 {
+		h = boundBody(h, m.MaxBody)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	w := &web{grace: or(o.Grace, 5*time.Second), conns: map[net.Conn]http.ConnState{}, emptied: make(chan struct{}, 1)}
+	w := &web{grace: manners.Within(manners.MS(o.Grace), 5*time.Second), conns: map[net.Conn]http.ConnState{}, emptied: make(chan struct{}, 1)}
 	w.server = &http.Server{
 		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 			if w.leaving.Load() {
@@ -71,16 +73,36 @@ func newWeb(ctx context.Context, h http.Handler, o HTTPOptions) *web {
 			}
 			h.ServeHTTP(rw, r)
 		}),
-		ReadHeaderTimeout: or(o.HeaderWithin, 10*time.Second),
-		IdleTimeout:       or(o.IdleWithin, 2*time.Minute),
-		ReadTimeout:       or(o.ReadWithin, 0),
-		WriteTimeout:      or(o.WriteWithin, 0),
-		MaxHeaderBytes:    o.MaxHeader,
+		ReadHeaderTimeout: orNever(manners.Within(m.HeaderMS, 10*time.Second)),
+		IdleTimeout:       orNever(manners.Within(m.IdleMS, 2*time.Minute)),
+		ReadTimeout:       manners.Within(m.ReadMS, 0),
+		WriteTimeout:      manners.Within(m.WriteMS, 0),
+		MaxHeaderBytes:    int(m.MaxHeader),
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		ConnState:         w.state,
 	}
 	return w
+}
+
+// orNever is a time for net/http, which takes another one for zero.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// boundBody refuses longer bodies: those that say so before the handler sees the request.
+func boundBody(h http.Handler, most int64) http.Handler {
+	bounded := http.MaxBytesHandler(h, most)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > most {
+			http.Error(w, fmt.Sprintf("the body is longer than %d bytes", most), http.StatusRequestEntityTooLarge)
+			return
+		}
+		bounded.ServeHTTP(w, r)
+	})
 }
 
 func (w *web) state(c net.Conn, s http.ConnState) {

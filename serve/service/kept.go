@@ -82,6 +82,12 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 	if err != nil {
 		return err
 	}
+	if start.Manners != nil {
+		o.Manners = start.Manners.Over(o.Manners)
+	}
+	if err := s.checkManners(o.Manners); err != nil {
+		return err
+	}
 	if err := s.configure(start.Settings); err != nil {
 		return err
 	}

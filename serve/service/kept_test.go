@@ -22,6 +22,7 @@ import (
 	"github.com/universal-server/become/ground/line"
 	"github.com/universal-server/become/ground/process"
 	"github.com/universal-server/become/serve/keeper"
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/serve/socket"
 	"github.com/universal-server/become/serve/wire"
@@ -44,13 +45,13 @@ func childServices() []service.Service {
 	word := "hello"
 	return []service.Service{
 		{
-			Name:      "web",
+			Name: "web", Kind: service.Requests,
 			Configure: func(data json.RawMessage) error { return json.Unmarshal(data, &word) },
 			Serve: service.HTTP(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				io.WriteString(w, word)
 			}), service.HTTPOptions{Grace: 2 * time.Second}),
 		},
-		{Name: "lines", Serve: service.Conn(lines, nil)},
+		{Name: "lines", Kind: service.Connections, Serve: service.Conn(lines, nil)},
 		{
 			Name: "unready", Serve: service.Conn(lines, nil),
 			Ready: func(context.Context) error { return errors.New("the database is away") },
@@ -153,6 +154,10 @@ type child struct {
 }
 
 func startChild(t *testing.T, name string) *child {
+	return startChildAs(t, wire.Start{Service: name})
+}
+
+func startChildAs(t *testing.T, as wire.Start) *child {
 	t.Helper()
 	s, f := listen(t)
 	p, err := process.Start(t.Context(), process.Spec{
@@ -163,7 +168,8 @@ func startChild(t *testing.T, name string) *child {
 	}
 	t.Cleanup(func() { p.Kill() })
 	c := &child{t, line.New(p.Control(), nil), p, s}
-	c.say(wire.ToProcess{Start: &wire.Start{Service: name, Generation: 1, Process: 1, Sockets: []wire.Socket{s.Socket}}})
+	as.Generation, as.Process, as.Sockets = 1, 1, []wire.Socket{s.Socket}
+	c.say(wire.ToProcess{Start: &as})
 	return c
 }
 
@@ -247,6 +253,22 @@ func TestKept_SaysWhyItCannot(t *testing.T) {
 		if code := c.code(); code != 1 {
 			t.Errorf("exit code %d", code)
 		}
+	}
+}
+
+func TestKept_HasTheKeepersManners(t *testing.T) {
+	c := startChildAs(t, wire.Start{Service: "lines", Manners: &manners.Manners{IdleMS: 1}})
+	if c.hear().Ready == nil {
+		t.Fatal("not ready")
+	}
+	_, reader := dial(t, c.s.Addr)
+	expect(t, reader, "hello")
+	if _, err := reader.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v", err)
+	}
+	bad := startChildAs(t, wire.Start{Service: "lines", Manners: &manners.Manners{MaxBody: 1}})
+	if m := bad.hear(); m.Failed == nil || !strings.Contains(m.Failed.Reason, "it does not serve HTTP") {
+		t.Errorf("got %+v", m)
 	}
 }
 

@@ -4,6 +4,9 @@ import (
 	"io"
 	"sync"
 
+	"golang.org/x/time/rate"
+
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/socket"
 	"github.com/universal-server/become/serve/wire"
 )
@@ -14,7 +17,9 @@ type run struct {
 	opts    Options
 	own     []*socket.Socket
 	passed  chan struct{} // closed when the probe has passed
+	manners manners.Manners
 	slots   chan struct{} // holds an item for each open connection; nil: any number
+	rate    *rate.Limiter // of accepting; nil: any
 	leaving chan struct{} // closed when the drain begins
 
 	mu       sync.Mutex
@@ -32,9 +37,13 @@ func newRun(s Service, sockets []*socket.Socket, o Options) *run {
 		service: s, opts: o, own: sockets,
 		passed: make(chan struct{}), leaving: make(chan struct{}), emptied: make(chan struct{}, 1),
 		changed: make(chan struct{}, 1), waiting: map[any]bool{}, conns: map[io.Closer]struct{}{},
+		manners: o.Manners.Over(s.Manners),
 	}
-	if s.MaxConns > 0 {
-		r.slots = make(chan struct{}, s.MaxConns)
+	if n := r.manners.MaxConns; n > 0 {
+		r.slots = make(chan struct{}, n)
+	}
+	if n := r.manners.AcceptRate; n > 0 {
+		r.rate = rate.NewLimiter(rate.Limit(n), r.manners.Burst())
 	}
 	return r
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/socket"
 )
 
@@ -54,7 +55,7 @@ const (
 // Service is what a process can serve as. Name and Serve are required.
 type Service struct {
 	Name string
-	// Kind is for people. Default: not known.
+	// Kind says which manners it can have. Default: Listeners.
 	Kind Kind
 	// Serve serves until the sockets say net.ErrClosed, which is no failure then. ctx ends at the
 	// same time. See Each, Conn and HTTP for ready ones.
@@ -63,8 +64,8 @@ type Service struct {
 	Ready func(ctx context.Context) error
 	// Configure takes the settings, JSON, before anything else; it is not called without any.
 	Configure func(json.RawMessage) error
-	// MaxConns is how many connections are open at once. Default: any number.
-	MaxConns int
+	// Manners are the program's wishes.
+	Manners manners.Manners
 }
 
 var goodName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
@@ -75,10 +76,26 @@ func (s Service) check() error {
 		return fault.Text(fault.Invalid, "serve", "", "a service's name is letters, digits, '_' and '-'")
 	case s.Serve == nil:
 		return fault.Text(fault.Invalid, "serve", s.Name, "the service has no function")
-	case s.MaxConns < 0:
-		return fault.Text(fault.Invalid, "serve", s.Name, "MaxConns is negative")
 	}
-	return nil
+	return s.checkManners(s.Manners)
+}
+
+// checkManners refuses limits that would be ignored.
+func (s Service) checkManners(m manners.Manners) error {
+	web := manners.Manners{HeaderMS: m.HeaderMS, MaxHeader: m.MaxHeader, MaxBody: m.MaxBody}
+	text := ""
+	switch {
+	case s.Kind == Packets && m != manners.Manners{}:
+		text = "it serves packets: limits of connections mean nothing to it"
+	case s.Kind != Requests && web != manners.Manners{}:
+		text = "it does not serve HTTP: limits of headers and bodies mean nothing to it"
+	default:
+		if err := m.Check(); err != nil {
+			return fault.New(fault.Invalid, "serve", s.Name, err)
+		}
+		return nil
+	}
+	return fault.Text(fault.Invalid, "limit", s.Name, text)
 }
 
 func (s Service) configure(settings json.RawMessage) error {
@@ -98,6 +115,8 @@ func (s Service) configure(settings json.RawMessage) error {
 type Options struct {
 	// Settings is the service's settings as JSON. A keeper's come first.
 	Settings json.RawMessage
+	// Manners go before those of the service; a keeper's before both.
+	Manners manners.Manners
 	// DrainWithin is how long open connections may go on when nobody says otherwise. Default 30 s.
 	DrainWithin time.Duration
 	// OnReady is called once when the service is ready.
@@ -131,6 +150,9 @@ const closeWithin = time.Second
 func Run(ctx context.Context, s Service, sockets []*socket.Socket, opts *Options) error {
 	o := opts.withDefaults()
 	err := s.check()
+	if err == nil {
+		err = s.checkManners(o.Manners)
+	}
 	if err == nil {
 		err = s.configure(o.Settings)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/serve/socket"
 )
@@ -151,7 +152,7 @@ func TestRun_ClosesAPeerThatNeverReadsAtTheDeadline(t *testing.T) {
 }
 
 func TestRun_KeepsConnectionsAboveTheLimitWaiting(t *testing.T) {
-	r := start(t, "tcp", service.Service{MaxConns: 2, Serve: service.Conn(lines, nil)}, 0)
+	r := start(t, "tcp", service.Service{Manners: manners.Manners{MaxConns: 2}, Serve: service.Conn(lines, nil)}, 0)
 	var first []net.Conn
 	for range 2 {
 		c, reader := dial(t, r.addr)
@@ -282,7 +283,7 @@ func TestHTTP_TellsEachConnectionToCloseWithItsLastAnswer(t *testing.T) {
 		}
 		io.WriteString(w, "ok")
 	})
-	r := start(t, "tcp", service.Service{Serve: service.HTTP(h, service.HTTPOptions{Grace: time.Hour})}, time.Hour)
+	r := start(t, "tcp", service.Service{Kind: service.Requests, Serve: service.HTTP(h, service.HTTPOptions{Grace: time.Hour})}, time.Hour)
 	get := func(c net.Conn, reader *bufio.Reader, path string) *http.Response {
 		t.Helper()
 		io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -329,7 +330,7 @@ func TestHTTP_TellsEachConnectionToCloseWithItsLastAnswer(t *testing.T) {
 
 func TestHTTP_ClosesIdleConnectionsAfterTheGrace(t *testing.T) {
 	r := start(t, "tcp", service.Service{
-		Serve: service.HTTP(http.NotFoundHandler(), service.HTTPOptions{Grace: time.Millisecond}),
+		Kind: service.Requests, Serve: service.HTTP(http.NotFoundHandler(), service.HTTPOptions{Grace: time.Millisecond}),
 	}, time.Hour)
 	_, silent := dial(t, r.addr)
 	idle, ir := dial(t, r.addr)

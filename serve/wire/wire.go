@@ -1,6 +1,10 @@
 package wire
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/universal-server/become/serve/manners"
+)
 
 // Env tells a process that a keeper started it: its value is the number of
 // the line's descriptor.
@@ -22,6 +26,8 @@ type Start struct {
 	Process    int    `json:"process"`
 	// Settings is the service's settings as JSON; empty: its defaults.
 	Settings json.RawMessage `json:"settings,omitempty"`
+	// Manners go before the program's own. Nil: it has its own.
+	Manners *manners.Manners `json:"manners,omitempty"`
 	// Sockets describes the inherited descriptors after the line's, in their order.
 	Sockets []Socket `json:"sockets"`
 }
