@@ -144,15 +144,16 @@ const (
 func (a *app) awaitRole(ctx context.Context, s *session, roles *role.Store, want role.Role) error {
 	began := time.Now()
 	for {
+		all, err := askRoles(ctx, s)
+		if err != nil {
+			return err
+		}
+		// After that: a node that has followed may have followed what was taken back meanwhile.
 		now, err := roles.Get(ctx, want.Name)
 		if err != nil {
 			return err
 		}
 		if err := overtaken(want, now); err != nil {
-			return err
-		}
-		all, err := askRoles(ctx, s)
-		if err != nil {
 			return err
 		}
 		mine := slices.DeleteFunc(all, func(r nodeRole) bool { return r.Name != want.Name })
