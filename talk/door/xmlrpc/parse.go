@@ -1,0 +1,306 @@
+package xmlrpc
+
+import (
+	"encoding/base64"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/universal-server/become/ground/message"
+)
+
+const maxDepth = 100
+
+// parser reads the elements of a call or a response.
+type parser struct {
+	d     *xml.Decoder
+	depth int
+}
+
+func newParser(r io.Reader) *parser {
+	d := xml.NewDecoder(r)
+	d.CharsetReader = func(charset string, r io.Reader) (io.Reader, error) {
+		if strings.EqualFold(charset, "us-ascii") {
+			return r, nil
+		}
+		return nil, fmt.Errorf("the charset %q is not known; want UTF-8", charset)
+	}
+	return &parser{d: d}
+}
+
+// next returns the next start or end of an element; what is between is white space, or an error.
+func (p *parser) next() (xml.Token, error) {
+	for {
+		tok, err := p.d.Token()
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return nil, err
+		}
+		switch x := tok.(type) {
+		case xml.Directive:
+			return nil, errors.New("a document type is not allowed")
+		case xml.CharData:
+			if text := strings.TrimSpace(string(x)); text != "" {
+				return nil, fmt.Errorf("the text %.20q is out of place", text)
+			}
+		case xml.StartElement, xml.EndElement:
+			return tok, nil
+		}
+	}
+}
+
+// open passes over the start of an element of that name.
+func (p *parser) open(name string) error {
+	tok, err := p.next()
+	if err != nil {
+		return err
+	}
+	if start, ok := tok.(xml.StartElement); !ok || start.Name.Local != name {
+		return fmt.Errorf("want <%s>, not %s", name, shown(tok))
+	}
+	return nil
+}
+
+// close passes over the end of an element.
+func (p *parser) close() error {
+	tok, err := p.next()
+	if err != nil {
+		return err
+	}
+	if _, ok := tok.(xml.EndElement); !ok {
+		return fmt.Errorf("%s is out of place", shown(tok))
+	}
+	return nil
+}
+
+func shown(tok xml.Token) string {
+	switch x := tok.(type) {
+	case xml.StartElement:
+		return fmt.Sprintf("<%.40s>", x.Name.Local)
+	case xml.EndElement:
+		return fmt.Sprintf("</%.40s>", x.Name.Local)
+	}
+	return "what is there"
+}
+
+// text returns the text of an element whose start was read, and passes over its end.
+func (p *parser) text() (string, error) {
+	var b strings.Builder
+	for {
+		tok, err := p.d.Token()
+		if err != nil {
+			return "", err
+		}
+		switch x := tok.(type) {
+		case xml.CharData:
+			b.Write(x)
+		case xml.EndElement:
+			return b.String(), nil
+		case xml.StartElement:
+			return "", fmt.Errorf("%s is out of place", shown(tok))
+		case xml.Directive:
+			return "", errors.New("a document type is not allowed")
+		}
+	}
+}
+
+// each calls f at each start of an element of that name until the end of the one around them.
+func (p *parser) each(name string, f func() error) error {
+	for {
+		tok, err := p.next()
+		if err != nil {
+			return err
+		}
+		start, ok := tok.(xml.StartElement)
+		if !ok {
+			return nil
+		}
+		if start.Name.Local != name {
+			return fmt.Errorf("want <%s>, not %s", name, shown(tok))
+		}
+		if err := f(); err != nil {
+			return err
+		}
+	}
+}
+
+// call reads a methodCall.
+func (p *parser) call() (method string, params []any, err error) {
+	if err = p.open("methodCall"); err != nil {
+		return
+	}
+	if err = p.open("methodName"); err != nil {
+		return
+	}
+	if method, err = p.text(); err != nil {
+		return
+	}
+	method = strings.TrimSpace(method)
+	err = p.each("params", func() error {
+		params, err = p.params()
+		return err
+	})
+	return
+}
+
+func (p *parser) params() (all []any, err error) {
+	err = p.each("param", func() error {
+		if err := p.open("value"); err != nil {
+			return err
+		}
+		v, err := p.value()
+		if err != nil {
+			return err
+		}
+		all = append(all, v)
+		return p.close()
+	})
+	return all, err
+}
+
+// value reads a value whose start was read, and passes over its end.
+func (p *parser) value() (any, error) {
+	if p.depth++; p.depth > maxDepth {
+		return nil, errors.New("it is nested more than 100 levels deep")
+	}
+	defer func() { p.depth-- }()
+	var text strings.Builder
+	for {
+		tok, err := p.d.Token()
+		if err != nil {
+			return nil, err
+		}
+		switch x := tok.(type) {
+		case xml.CharData:
+			text.Write(x)
+		case xml.EndElement:
+			return text.String(), nil // without a type
+		case xml.Directive:
+			return nil, errors.New("a document type is not allowed")
+		case xml.StartElement:
+			if strings.TrimSpace(text.String()) != "" {
+				return nil, errors.New("a value has text beside its type")
+			}
+			v, err := p.typed(x.Name.Local)
+			if err != nil {
+				return nil, err
+			}
+			return v, p.close()
+		}
+	}
+}
+
+func (p *parser) typed(kind string) (any, error) {
+	switch kind {
+	case "array":
+		return p.array()
+	case "struct":
+		return p.structure()
+	}
+	text, err := p.text()
+	if err != nil {
+		return nil, err
+	}
+	v, err := word(kind, text)
+	if err != nil {
+		return nil, fmt.Errorf("<%.40s>%.40s: %w", kind, text, err)
+	}
+	return v, nil
+}
+
+// maxDigits bounds whole numbers of any length.
+const maxDigits = 10_000
+
+func word(kind, text string) (any, error) {
+	trimmed := strings.TrimSpace(text)
+	switch kind {
+	case "int", "i1", "i2", "i4", "i8":
+		return strconv.ParseInt(trimmed, 10, 64)
+	case "biginteger":
+		n, ok := new(big.Int), len(trimmed) <= maxDigits
+		if ok {
+			n, ok = n.SetString(trimmed, 10)
+		}
+		if !ok {
+			return nil, errors.New("it is no whole number")
+		}
+		return n, nil
+	case "double", "float":
+		return strconv.ParseFloat(trimmed, 64)
+	case "boolean":
+		if trimmed != "0" && trimmed != "1" {
+			return nil, errors.New("bad boolean value")
+		}
+		return trimmed == "1", nil
+	case "string":
+		return text, nil
+	case "base64":
+		return base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
+	case "dateTime.iso8601":
+		return parseTime(trimmed)
+	case "nil":
+		return nil, nil
+	}
+	return nil, errors.New("there is no such type")
+}
+
+func parseTime(text string) (any, error) {
+	for _, layout := range []string{"20060102T15:04:05", "2006-01-02T15:04:05", "20060102T15:04:05Z07:00", time.RFC3339Nano} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return nil, errors.New("it is no time")
+}
+
+func (p *parser) array() (any, error) {
+	if err := p.open("data"); err != nil {
+		return nil, err
+	}
+	all := []any{}
+	err := p.each("value", func() error {
+		v, err := p.value()
+		all = append(all, v)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, p.close()
+}
+
+func (p *parser) structure() (any, error) {
+	all := message.Object{}
+	seen := map[string]int{}
+	err := p.each("member", func() error {
+		if err := p.open("name"); err != nil {
+			return err
+		}
+		name, err := p.text()
+		if err != nil {
+			return err
+		}
+		if err := p.open("value"); err != nil {
+			return err
+		}
+		v, err := p.value()
+		if err != nil {
+			return err
+		}
+		if i, twice := seen[name]; twice {
+			all[i].Value = v // as in Python, the last counts
+		} else {
+			seen[name] = len(all)
+			all = append(all, message.Member{Name: name, Value: v})
+		}
+		return p.close()
+	})
+	return all, err
+}
