@@ -35,17 +35,18 @@ import (
 
 // examples says what each folder's program must do.
 var examples = map[string]func(t *testing.T, p program){
-	"echo":      echo,
-	"factorial": factorial,
-	"futures":   futures,
-	"hello":     hello,
-	"patch":     patch,
-	"pool":      pool,
-	"wordcount": wordcount,
+	"casvariants": casvariants,
+	"echo":        echo,
+	"factorial":   factorial,
+	"futures":     futures,
+	"hello":       hello,
+	"patch":       patch,
+	"pool":        pool,
+	"wordcount":   wordcount,
 }
 
 // services are those examples that serve: they are not run on a fleet.
-var services = map[string]bool{"hello": true}
+var services = map[string]bool{"casvariants": true, "hello": true}
 
 func TestMain(m *testing.M) {
 	// The node of these tests hosts scripts in this binary, as the command does in its own.
