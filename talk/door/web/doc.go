@@ -10,6 +10,8 @@
 // empty and there for clients of older servers. With the media type's parameter profile=plain in Accept it is the
 // message alone.
 //
+// GET / is a page of the API for people, on which it can be tried; /openapi.json describes it for programs, as OpenAPI 3.1.
+//
 // # Errors
 //
 // As RFC 9457 has them, application/problem+json: title, status, detail, kind, and for a message that is wrong errors, each with

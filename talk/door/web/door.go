@@ -18,12 +18,17 @@ func New(a *api.API, opts *Options) http.Handler {
 }
 
 type door struct {
-	api  *api.API
-	opts Options
+	api   *api.API
+	opts  Options
+	once  sync.Once
+	pages pages
 }
 
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.crossOrigin(w, r) {
+		return
+	}
+	if d.describes(w, r) {
 		return
 	}
 	h, err := d.api.Find(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])

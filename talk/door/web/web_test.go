@@ -206,7 +206,7 @@ func TestDoor_SaysWhatIsWrong(t *testing.T) {
 		want                     string
 	}{
 		{"GET", "/Nothing", "", "", 404, `there is Divide, Fail, Limited, Multiply, Pick, Sleep, Square, Value`},
-		{"GET", "/", "", "", 404, `there is Divide`},
+		{"POST", "/", asJSON, "{}", 405, `POST is not for this`},
 		{"PUT", "/Multiply", asJSON, `{}`, 405, `PUT is not`},
 		{"GET", "/Multiply?z=1", "", "", 400, `z: there is no such field; there is x, y`},
 		{"GET", "/Multiply?x=one", "", "", 400, `x: must be a number`},
@@ -248,6 +248,35 @@ func TestDoor_SaysWhatIsWrong(t *testing.T) {
 	// None of it has hurt.
 	if _, body := ask(t, s, "GET", "/Multiply?x=2&y=2", "", ""); !strings.Contains(body, `"value":4`) {
 		t.Errorf("got %s", body)
+	}
+}
+
+func TestDoor_DescribesTheAPI(t *testing.T) {
+	s := start(t, nil)
+	res, text := ask(t, s, "GET", "/", "", "")
+	if res.StatusCode != 200 || !strings.Contains(text, `<form data-request="Multiply">`) || !strings.Contains(text, "crunch.Output or crunch.Other") || !strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("got %d %v %s", res.StatusCode, res.Header, text)
+	}
+	res, text = ask(t, s, "GET", "/openapi.json", "", "")
+	var doc struct {
+		OpenAPI string
+		Paths   map[string]map[string]struct {
+			OperationID string
+			Parameters  []struct {
+				Name     string
+				Required bool
+			}
+		}
+		Components struct{ Schemas map[string]any }
+	}
+	if err := json.Unmarshal([]byte(text), &doc); err != nil || !strings.HasPrefix(doc.OpenAPI, "3.1") {
+		t.Fatal(err, doc.OpenAPI)
+	}
+	if p := doc.Paths["/Square"]["get"].Parameters; len(p) != 1 || p[0].Name != "x" || !p[0].Required {
+		t.Errorf("got %+v", p)
+	}
+	if len(doc.Paths) != 8 || doc.Components.Schemas["Limited"] == nil || doc.Paths["/Multiply"]["post"].OperationID != "postMultiply" {
+		t.Errorf("got %s", text)
 	}
 }
 
@@ -293,7 +322,7 @@ func FuzzDoor(f *testing.F) {
 		}
 		w := httptest.NewRecorder()
 		door.ServeHTTP(w, r)
-		if w.Body.Len() > 0 && !json.Valid(w.Body.Bytes()) {
+		if p := r.URL.Path; p != "" && p != "/" && w.Body.Len() > 0 && !json.Valid(w.Body.Bytes()) {
 			t.Errorf("%d %s", w.Code, w.Body)
 		}
 	})
