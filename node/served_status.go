@@ -26,7 +26,7 @@ func (v *served) status() (st role.Status, mine bool) {
 	}
 	k := m.Status()
 	st.Sockets = m.Sockets()
-	st.Generation, st.Probation = k.Generation, k.Probation
+	st.Generation, st.Probation, st.Held = k.Generation, k.Probation, k.Held
 	if st.Report == "" {
 		st.Report = k.Report
 	}

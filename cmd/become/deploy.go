@@ -34,7 +34,9 @@ If it does not start, nothing changes.
 With --listen, or any other flag of a service, the name becomes a service on the fleet's nodes: each opens the
 sockets and starts --procs processes on them. Deploying again swaps the version while no connection
 fails. One that does not become ready, or dies too often in its first ten seconds, is taken back by itself, and
-become ps says why. Then: start, stop, restart, scale, pause, resume, rollback, rm, logs.`,
+become ps says why. Then: start, stop, restart, scale, pause, resume, rollback, rm, logs.
+
+` + limitHelp,
 		Example: `  become deploy ./square.js
   become deploy ./examples/crunch
   become deploy --name area ./geometry.ts

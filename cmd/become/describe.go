@@ -11,6 +11,7 @@ import (
 
 	"github.com/universal-server/become/fleet"
 	"github.com/universal-server/become/ground/bundle"
+	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/role"
 )
@@ -133,6 +134,13 @@ func (a *app) describeRole(r role.Role) error {
 			return err
 		}
 		fmt.Fprintf(w, "  limits %s\n", limits)
+	}
+	if spec.Confined() {
+		limits, err := json.Marshal(confine.Rules{Limits: spec.Limits, Landlock: spec.Landlock})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(w, "  held to %s\n", printable(string(limits), false))
 	}
 	if len(r.Nodes) > 0 {
 		fmt.Fprintf(w, "  on nodes %s\n", printable(strings.Join(r.Nodes, ", "), false))

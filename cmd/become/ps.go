@@ -68,6 +68,11 @@ func (a *app) ps(services []nodeRole, procs []proc, whole bool) error {
 			if err := servingTable(newTable(a.out, servingHead...), services).flush(); err != nil {
 				return err
 			}
+			for _, r := range services {
+				if len(r.Held) > 0 {
+					fmt.Fprintf(a.out, "\neach process on %s is held to %s\n", short(r.Node), printable(strings.Join(r.Held, ", "), false))
+				}
+			}
 			a.wholeReasons(services)
 		}
 	}

@@ -37,10 +37,13 @@ chatter prints each connection and each line. The register is shared by all proc
 unless register names a file that keeps it, and that other commands on this machine may share.
 
 SIGHUP builds PATH again and swaps: new processes start, both versions accept, the old ones end their
-connections and leave. A version that does not become ready changes nothing. Ctrl-C drains; a second one ends it now.`,
+connections and leave. A version that does not become ready changes nothing. Ctrl-C drains; a second one ends it now.
+
+` + limitHelp,
 		Example: `  become serve ./examples/hello --listen :8080 --procs 4
   become serve cas --settings '{"chatter":true}'
-  become serve time --listen udp://127.0.0.1:15000`,
+  become serve time --listen udp://127.0.0.1:15000
+  become serve ./examples/hello --memory 256MB --max-files 1000 --read-only /srv/pages --connect-port none`,
 	}
 	flags.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -89,6 +92,9 @@ func (a *app) serve(ctx context.Context, o serving) error {
 	for _, s := range m.Status().Sockets {
 		a.done(map[string]any{"serving": o.what, "network": s.Network, "address": s.Addr, "processes": o.spec.Procs},
 			fmt.Sprintf("become: serving %s at %s://%s, processes: %d", o.what, s.Network, s.Addr, o.spec.Procs))
+	}
+	if held := m.Status().Held; len(held) > 0 && o.spec.Confined() {
+		fmt.Fprintf(a.err, "become: each process is held to %s\n", strings.Join(held, ", "))
 	}
 	a.untilStopped(ctx, m, o, hangups, signals)
 	if o.what == cas.Name && !a.json {

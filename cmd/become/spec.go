@@ -19,6 +19,7 @@ type specFlags struct {
 	spec     master.Spec
 	drain    time.Duration
 	settings string
+	limits   limitFlags
 }
 
 func (s *specFlags) add(f *pflag.FlagSet) {
@@ -30,11 +31,12 @@ func (s *specFlags) add(f *pflag.FlagSet) {
 	for _, one := range s.spec.Manners.Flags() {
 		f.Func(one.Name, one.Usage, one.Set)
 	}
+	s.limits.add(f)
 }
 
 // given says whether any of the flags is on the command line.
 func (s *specFlags) given(cmd *cobra.Command) bool {
-	names := []string{"listen", "procs", "drain", "service", "settings"}
+	names := append([]string{"listen", "procs", "drain", "service", "settings"}, limitNames...)
 	for _, one := range s.spec.Manners.Flags() {
 		names = append(names, one.Name)
 	}
@@ -60,6 +62,9 @@ func (s *specFlags) read(cmd *cobra.Command, what string) (master.Spec, error) {
 		return spec, err
 	}
 	spec.Settings = settings
+	if err := s.limits.read(cmd, &spec); err != nil {
+		return spec, err
+	}
 	return spec, spec.Check()
 }
 

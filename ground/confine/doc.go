@@ -29,8 +29,8 @@
 //   - When a program's first instruction runs, everything is in force. If something cannot be, the
 //     program does not start, and the error says what.
 //   - A limit that was asked for is held or the start fails; nothing is left out silently. One has two ways:
-//     without a control group for it, Memory bounds what the process has mapped for data (RLIMIT_DATA).
-//     [Plan.Held] tells what is in force and how.
+//     without a control group the parent watches the process's memory. [Plan.Held] tells what is in force
+//     and how.
 //   - Processes of other programs are never moved to another control group, and a child never leaves the
 //     one that this program is in: the administrator's limits stay in force.
 //   - Control groups are removed with the last process in them. What a killed program leaves

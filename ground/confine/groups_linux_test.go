@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/process"
@@ -126,21 +128,26 @@ func TestGroups_WhoLeavesTheProcessGroupIsKilledToo(t *testing.T) {
 	}
 }
 
-func TestGroups_WithoutThemMemoryIsWhatIsMappedForData(t *testing.T) {
-	spec := process.Spec{
-		Path: "/bin/sh", Args: []string{"-c", `x=$(head -c 300000000 /dev/zero | tr '\0' x); echo ${#x}`},
-		Env: []string{"PATH=/bin:/usr/bin"}, Confine: confine.Rules{Limits: confine.Limits{Memory: 64 << 20}},
-	}
+func TestGroups_WithoutThemTheParentWatchesTheMemory(t *testing.T) {
+	spec := helperSpec("fill", "2000")
+	spec.Confine.Limits.Memory = 256 << 20
 	p := start(t, spec)
 	<-p.Done()
-	if slices.Equal(p.Held(), []string{"64 MiB of memory (cgroup)"}) {
+	if got, want := p.Exit().Reason, "killed by SIGKILL: over its memory limit of 256 MiB"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if slices.Equal(p.Held(), []string{"256 MiB of memory (cgroup)"}) {
 		t.Skip("this machine has control groups for memory")
 	}
-	if want := []string{"64 MiB of memory (RLIMIT_DATA)"}; !slices.Equal(p.Held(), want) {
+	if want := []string{"256 MiB of memory (watched)"}; !slices.Equal(p.Held(), want) {
 		t.Errorf("got %q, want %q", p.Held(), want)
 	}
-	if p.Exit().Code == 0 {
-		t.Error("it has got 300 MB")
+	var data unix.Rlimit
+	spec = helperSpec("stay")
+	spec.Confine.Limits.Memory = 256 << 20
+	p = start(t, spec)
+	if err := unix.Prlimit(p.PID(), unix.RLIMIT_DATA, nil, &data); err != nil || data.Cur != 5<<28 {
+		t.Errorf("got %v, %v", data, err)
 	}
 	spec.Confine.Limits = confine.Limits{CPU: 0.5, Tasks: 20}
 	_, err := process.Start(t.Context(), spec)

@@ -12,7 +12,8 @@ import (
 type State struct {
 	Rules Rules `json:"rules"`
 	ABI   int   `json:"abi,omitempty"`
-	Data  int64 `json:"data,omitempty"`
+	// Watched says that no control group counts the memory: see Plan.Watch.
+	Watched bool `json:"watched,omitempty"`
 	// Group is the process's control group, if it has one; Has are the controllers of the folder it
 	// is in, and Lock is the file that holds that folder.
 	Group string   `json:"group,omitempty"`
@@ -26,7 +27,7 @@ func (p *Plan) Handover(out *reexec.Out) (*State, error) {
 	if p == nil {
 		return nil, nil
 	}
-	s := &State{Rules: p.rules, ABI: p.abi, Data: p.data}
+	s := &State{Rules: p.rules, ABI: p.abi, Watched: p.watched}
 	if p.group == nil {
 		return s, nil
 	}
@@ -49,7 +50,7 @@ func Adopt(s *State, in *reexec.In) (*Plan, error) {
 	if s == nil {
 		return nil, nil
 	}
-	p := &Plan{rules: s.Rules, abi: s.ABI, data: s.Data}
+	p := &Plan{rules: s.Rules, abi: s.ABI, watched: s.Watched}
 	if s.Group == "" {
 		return p, nil
 	}

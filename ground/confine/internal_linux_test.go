@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/universal-server/become/ground/fault"
 )
@@ -94,6 +95,30 @@ func TestEnoughABI(t *testing.T) {
 		err := enoughABI(c.l, c.abi)
 		if c.want == "" && err != nil || c.want != "" && (fault.KindOf(err) != fault.Invalid || err.Error() != c.want) {
 			t.Errorf("%d: got %v, want %q", c.abi, err, c.want)
+		}
+	}
+}
+
+func TestPlan_Why(t *testing.T) {
+	over := &Plan{rules: Rules{Limits: Limits{Memory: 64 << 20}}, watched: true}
+	over.over.Store(true)
+	cpu := &Plan{rules: Rules{Limits: Limits{CPUSeconds: 10}}}
+	for _, c := range []struct {
+		p      *Plan
+		signal string
+		cpu    time.Duration
+		want   string
+	}{
+		{nil, "SIGKILL", 0, ""},
+		{over, "SIGKILL", 0, "over its memory limit of 64 MiB"},
+		{over, "SIGSEGV", 0, ""},
+		{cpu, "SIGXCPU", 0, "over its limit of 10 s of CPU time"},
+		{cpu, "SIGKILL", 9 * time.Second, "over its limit of 10 s of CPU time"},
+		{cpu, "SIGKILL", time.Second, ""},
+		{cpu, "SIGSEGV", 9 * time.Second, ""},
+	} {
+		if got := c.p.Why(c.signal, c.cpu); got != c.want {
+			t.Errorf("%s after %v: got %q, want %q", c.signal, c.cpu, got, c.want)
 		}
 	}
 }

@@ -48,6 +48,9 @@ func Obeyed(context.Context, *os.File) error { return errUnsupported }
 // Held is empty.
 func (*Plan) Held() []string { return nil }
 
+// Watch returns at once.
+func (*Plan) Watch(int, <-chan struct{}, func()) {}
+
 // Why is empty.
 func (*Plan) Why(string, time.Duration) string { return "" }
 

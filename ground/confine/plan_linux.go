@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -25,10 +27,11 @@ const Self = "/proc/self/exe"
 // Plan is how rules hold for one process, from before its start until it is gone. A nil Plan is
 // one without rules. Kill may be called at any time, the rest by one goroutine at a time.
 type Plan struct {
-	rules Rules
-	group *group // or nil
-	abi   int    // of Landlock, if asked for
-	data  int64  // RLIMIT_DATA, in place of a control group
+	rules   Rules
+	group   *group      // or nil
+	abi     int         // of Landlock, if asked for
+	watched bool        // no control group counts the memory
+	over    atomic.Bool // set by Watch
 }
 
 // NewPlan finds out how this machine can hold a process to the rules, and makes its control group if it
@@ -60,7 +63,7 @@ func (p *Plan) makeGroup() (err error) {
 	counted := Limits{Memory: l.Memory, CPU: l.CPU, Tasks: l.Tasks}
 	p.group, err = newGroup(counted)
 	if err != nil && l.Memory > 0 {
-		p.data, counted.Memory = l.Memory+dataSpare, 0
+		p.watched, counted.Memory = true, 0
 		p.group, err = newGroup(counted)
 	}
 	if err != nil {
@@ -95,7 +98,9 @@ func (p *Plan) Order(path string, report int) (string, error) {
 	}
 	o.add("size of core dumps", unix.RLIMIT_CORE, l.CoreSize)
 	o.add("open files", unix.RLIMIT_NOFILE, int64(l.OpenFiles))
-	o.add("memory", unix.RLIMIT_DATA, p.data)
+	if p.watched {
+		o.add("memory", unix.RLIMIT_DATA, l.Memory+dataSpare)
+	}
 	data, err := json.Marshal(o)
 	if err == nil && len(data) > maxOrder {
 		err = fmt.Errorf("the rules are longer than %d bytes", maxOrder)
@@ -134,8 +139,8 @@ func (p *Plan) Held() []string {
 			all = append(all, fmt.Sprintf(format, args...))
 		}
 	}
-	add(l.Memory > 0 && p.data == 0, "%s of memory (cgroup)", Bytes(l.Memory))
-	add(p.data > 0, "%s of memory (RLIMIT_DATA)", Bytes(l.Memory))
+	add(l.Memory > 0 && !p.watched, "%s of memory (cgroup)", Bytes(l.Memory))
+	add(p.watched, "%s of memory (watched)", Bytes(l.Memory))
 	add(l.CPU > 0, "%g of a CPU (cgroup)", l.CPU)
 	add(l.Tasks > 0, "%d tasks (cgroup)", l.Tasks)
 	add(l.OpenFiles > 0, "%d open files", l.OpenFiles)
@@ -144,6 +149,40 @@ func (p *Plan) Held() []string {
 	add(p.rules.NoNewPrivileges || p.rules.Landlock != nil, "no new privileges")
 	add(p.rules.Landlock != nil, "Landlock")
 	return all
+}
+
+// Watch kills the process when it holds more memory than it may, if no control group does. It returns
+// then, or when the process has ended.
+func (p *Plan) Watch(pid int, ended <-chan struct{}, kill func()) {
+	if p == nil || !p.watched {
+		return
+	}
+	look := time.NewTicker(watchEvery)
+	defer look.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-look.C:
+		}
+		if resident(pid) > p.rules.Limits.Memory {
+			p.over.Store(true)
+			kill()
+			return
+		}
+	}
+}
+
+// resident is how much memory a process holds, in bytes: the second number of /proc/PID/statm, in
+// pages.
+func resident(pid int) int64 {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0
+	}
+	var size, pages int64
+	fmt.Sscan(string(b), &size, &pages)
+	return pages * int64(os.Getpagesize())
 }
 
 // Why returns the limit that the process was killed for, or "". It is asked after the end,
@@ -156,7 +195,7 @@ func (p *Plan) Why(signal string, cpu time.Duration) string {
 	// The kernel counts ticks for the limit, and time for cpu; where machines are shared it is less.
 	usedUp := signal == "SIGXCPU" || cpu >= time.Duration(l.CPUSeconds)*time.Second/2
 	switch {
-	case signal == "SIGKILL" && p.group != nil && p.group.outOfMemory():
+	case signal == "SIGKILL" && (p.over.Load() || p.group != nil && p.group.outOfMemory()):
 		return "over its memory limit of " + Bytes(l.Memory)
 	case l.CPUSeconds > 0 && usedUp:
 		return fmt.Sprintf("over its limit of %d s of CPU time", l.CPUSeconds)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/universal-server/become/ground/fault"
 )
@@ -23,8 +25,8 @@ type Rules struct {
 // Zero leaves a limit as it is.
 type Limits struct {
 	// Memory in bytes, at least MinMemory. Swap is not to be had in addition. Over it the kernel
-	// kills the largest process. Without a control group for memory each process may have
-	// Memory and dataSpare more mapped for data, and the next allocation fails.
+	// kills the largest process. Without a control group for memory the process is looked at every 50 ms, alone, and
+	// killed when it holds more; in between RLIMIT_DATA stops it, and each that it starts, at 1 GiB more.
 	Memory int64 `json:"memory,omitempty"`
 	// CPU in cores: 0.5 is half of one. It needs a control group.
 	CPU float64 `json:"cpu,omitempty"`
@@ -65,8 +67,11 @@ const (
 	// MinMemory is the least Limits.Memory: 16 MiB. With less no program of Go starts.
 	MinMemory = 16 << 20
 
-	// dataSpare is for what a runtime maps and never touches: 40 MB for Go.
-	dataSpare = 64 << 20
+	// dataSpare is for what programs map and hardly touch: 40 MB by the runtime of Go, 8 MB for
+	// the stack of each thread of C.
+	dataSpare = 1 << 30
+	// watchEvery is how often a process is looked at that no control group counts.
+	watchEvery = 50 * time.Millisecond
 
 	maxMemory          = 1 << 50
 	minTasks, minFiles = 16, 16
@@ -77,6 +82,17 @@ const (
 // Zero reports whether the rules restrict nothing.
 func (r Rules) Zero() bool {
 	return r.Limits == Limits{} && !r.NoNewPrivileges && r.Landlock == nil
+}
+
+// Clone returns a copy that shares nothing with the original.
+func (r Rules) Clone() Rules {
+	if r.Landlock != nil {
+		l := *r.Landlock
+		l.ReadOnly, l.ReadWrite, l.Executable = slices.Clone(l.ReadOnly), slices.Clone(l.ReadWrite), slices.Clone(l.Executable)
+		l.BindPorts, l.ConnectPorts = slices.Clone(l.BindPorts), slices.Clone(l.ConnectPorts)
+		r.Landlock = &l
+	}
+	return r
 }
 
 // Check says what is wrong with the rules in themselves. The errors are of kind fault.Invalid.

@@ -24,7 +24,7 @@ func ParseBytes(text string) (int64, error) {
 	n, err := strconv.ParseFloat(number, 64)
 	bytes := n * factor
 	if err != nil || !known || !(bytes >= 0 && bytes < math.MaxInt64/2) {
-		return 0, fault.Text(fault.Invalid, "read size", fmt.Sprintf("%.40q", text), "it is no size").WithHint("as in 256MB or 1.5GB")
+		return 0, fault.Text(fault.Invalid, "read size", fmt.Sprintf("%.40q", text), "a size is a number with a unit").WithHint("as in 256MB or 1.5GB")
 	}
 	return int64(bytes), nil
 }

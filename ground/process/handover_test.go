@@ -3,6 +3,7 @@
 package process_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,8 +23,8 @@ import (
 )
 
 func init() {
-	helpers["slow"] = slowHelper
-	for name, f := range map[string]func() error{"replaced": replacedHelper, "undone": undoneHelper, "exits": exitsHelper} {
+	helpers["slow"], helpers["greedy"] = slowHelper, greedyHelper
+	for name, f := range map[string]func() error{"replaced": replacedHelper, "undone": undoneHelper, "exits": exitsHelper, "held": heldHelper} {
 		helpers[name] = func([]string) {
 			os.Exit(reexec.Main(func() int { must(f()); return 0 }))
 		}
@@ -226,7 +227,7 @@ func exitsHelper() error {
 	if f.Round > 0 {
 		for _, p := range children {
 			<-p.Done()
-			fmt.Println(p.Exit(), p.Kill())
+			fmt.Println(p.Exit().Reason, p.Kill())
 		}
 		_, err := process.Adopt(process.State{PID: 1, Name: "init"}, nil, nil, nil)
 		fmt.Println(fault.KindOf(err))
@@ -267,10 +268,52 @@ func TestHandover_TheEndOfAChildIsSeenByTheNextProgram(t *testing.T) {
 	spec := helper(t, "exits")
 	spec.ExtraFiles = []*os.File{w}
 	_, out := startPrinting(t, spec)
-	for _, want := range []string{"lost", "{7  exit status 7} <nil>", "lost"} {
+	for _, want := range []string{"lost", "exit status 7 <nil>", "lost"} {
 		if got := strings.TrimSpace(out.next(t)); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// greedyHelper waits for a byte from its parent and takes all the memory it can get.
+func greedyHelper([]string) {
+	conn, err := process.Inherited(3)
+	must(err)
+	io.ReadFull(conn, make([]byte, 1))
+	var all [][]byte
+	for range 4096 {
+		all = append(all, bytes.Repeat([]byte{1}, 1<<20))
+	}
+	fmt.Println(len(all), "MiB") // they are used
+}
+
+// heldHelper has a child with a limit, which it meets after the program has changed.
+func heldHelper() error {
+	f, children, life := adopted(io.Discard)
+	if f.Round > 0 {
+		io.WriteString(children[0].Control(), "x")
+		<-children[0].Done()
+		fmt.Println(children[0].Exit().Limit)
+		return nil
+	}
+	exe, err := os.Executable()
+	must(err)
+	p, err := process.Start(context.Background(), process.Spec{
+		Path: exe, Env: helperEnviron("greedy"), Control: true, Confine: confine.Rules{Limits: confine.Limits{Memory: 256 << 20}},
+	})
+	must(err)
+	return f.exec([]*process.Process{p}, life)
+}
+
+func TestHandover_LimitsHoldInTheNextProgram(t *testing.T) {
+	if !confine.Supported {
+		t.Skip("processes are held to limits on Linux")
+	}
+	spec := helper(t, "held")
+	spec.ExtraFiles = []*os.File{os.Stderr} // its life
+	_, out := startPrinting(t, spec)
+	if got, want := strings.TrimSpace(out.next(t)), "over its memory limit of 256 MiB"; got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 

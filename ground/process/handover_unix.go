@@ -151,6 +151,8 @@ func adopt(s State, in *reexec.In, writers [2]io.Writer) (*Process, error) {
 			return nil, err
 		}
 	}
-	p.run([2]*os.File(files[1:]), writers)
+	became := make(chan struct{})
+	close(became)
+	p.run([2]*os.File(files[1:]), writers, became)
 	return p, nil
 }

@@ -59,6 +59,8 @@ type Exit struct {
 	Code int
 	// Signal is the name of that signal, "SIGKILL", or "".
 	Signal string
+	// Limit is the limit that it was killed for, "over its memory limit of 256 MiB", or "".
+	Limit string
 	// Reason is the same for people: "exit status 2", "killed by SIGSEGV", "killed by SIGKILL: over
 	// its memory limit of 256 MiB".
 	Reason string
@@ -79,7 +81,7 @@ type Process struct {
 	done   chan struct{} // closed when reaped and the output is drained
 	exit   Exit          // written before reaped is closed
 
-	pumps    sync.WaitGroup // read output; awaited before done is closed
+	pumps    sync.WaitGroup // read output, and watch the child; awaited before done is closed
 	mu       sync.Mutex     // held while signalling and while reaping
 	isReaped bool           // from here on the number may be a stranger's
 	pipes    [2]*os.File    // read ends of stdout and stderr; nil if there is none, or nothing comes any more

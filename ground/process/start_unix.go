@@ -69,7 +69,8 @@ func (p *Process) start(ctx context.Context, spec Spec) (err error) {
 		return err
 	}
 	p.control = o.parent
-	p.run(o.pipes, [2]io.Writer{spec.Stdout, spec.Stderr})
+	became := make(chan struct{})
+	p.run(o.pipes, [2]io.Writer{spec.Stdout, spec.Stderr}, became)
 	if o.report == nil {
 		return nil
 	}
@@ -79,11 +80,12 @@ func (p *Process) start(ctx context.Context, spec Spec) (err error) {
 		}
 		return errors.Join(err, p.Kill())
 	}
+	close(became)
 	return nil
 }
 
-// run reads the child's output and waits for its end.
-func (p *Process) run(pipes [2]*os.File, writers [2]io.Writer) {
+// run reads the child's output and waits for its end. became is closed when the child is its program.
+func (p *Process) run(pipes [2]*os.File, writers [2]io.Writer, became <-chan struct{}) {
 	p.pipes = pipes
 	for _, r := range pipes {
 		if r != nil {
@@ -95,7 +97,19 @@ func (p *Process) run(pipes [2]*os.File, writers [2]io.Writer) {
 			p.pumps.Go(func() { p.pump(i, writers[i], r) })
 		}
 	}
+	if p.plan != nil {
+		p.pumps.Go(func() { p.watch(became) })
+	}
 	go p.reap() // ends by closing gone
+}
+
+// watch has the plan look at the child once it has become its program, until its end.
+func (p *Process) watch(became <-chan struct{}) {
+	select {
+	case <-became:
+		p.plan.Watch(p.pid, p.reaped, func() { p.signal(sigKill) })
+	case <-p.reaped:
+	}
 }
 
 func (o *opened) open(spec Spec) error {
@@ -260,10 +274,11 @@ func (p *Process) pump(i int, w io.Writer, r *os.File) {
 
 // reap waits for the child's end, takes its group with it, and announces each step.
 func (p *Process) reap() {
-	status, cpu := p.waitAndKillGroup()
+	status, used := p.waitAndKillGroup()
 	p.exit = exitOf(status)
-	if why := p.plan.Why(p.exit.Signal, cpu); why != "" {
-		p.exit.Reason += ": " + why
+	cpu := time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	if p.exit.Limit = p.plan.Why(p.exit.Signal, cpu); p.exit.Limit != "" {
+		p.exit.Reason += ": " + p.exit.Limit
 	}
 	close(p.reaped)
 	p.deadline(time.Now().Add(drainWithin))
@@ -306,13 +321,12 @@ func (p *Process) signal(sig syscall.Signal) {
 	}
 }
 
-func (p *Process) waitAndKillGroup() (status unix.WaitStatus, cpu time.Duration) {
+func (p *Process) waitAndKillGroup() (status unix.WaitStatus, used unix.Rusage) {
 	awaitEnd(p.pid)
 	p.lockUnheld()
 	defer p.mu.Unlock()
 	unix.Kill(-p.pid, sigKill)
 	p.plan.Kill()
-	var used unix.Rusage
 	for {
 		_, err := unix.Wait4(p.pid, &status, 0, &used)
 		if !errors.Is(err, unix.EINTR) {
@@ -320,7 +334,7 @@ func (p *Process) waitAndKillGroup() (status unix.WaitStatus, cpu time.Duration)
 		}
 	}
 	p.isReaped = true
-	return status, time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	return status, used
 }
 
 func exitOf(status unix.WaitStatus) Exit {

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -72,11 +73,25 @@ func TestWords_KeepWhatMatters(t *testing.T) {
 	} {
 		var w words
 		w.Write([]byte(text))
-		if got := w.last(); got != want {
+		if got := w.last(true); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 		if len(w.tail) > wordsKept {
 			t.Errorf("kept %d bytes", len(w.tail))
 		}
+	}
+}
+
+func TestWords_FindACrashBeforeItsStacks(t *testing.T) {
+	var w words
+	fmt.Fprint(&w, "panic: an old story\n", strings.Repeat("serving\n", 2000), "half a line, then\nfatal er", "ror: out of memory\n\n")
+	for range 2000 {
+		fmt.Fprint(&w, "runtime.gopark(0x0?, 0x0?)\n\truntime/proc.go:462 +0xce\n")
+	}
+	if got := w.last(true); got != "fatal error: out of memory" {
+		t.Errorf("got %q", got)
+	}
+	if got := w.last(false); got != "runtime/proc.go:462 +0xce" {
+		t.Errorf("got %q of a process that ended otherwise", got)
 	}
 }

@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/wire"
@@ -50,11 +53,15 @@ type Program struct {
 	Sockets []Socket
 	// DrainWithin goes before Options.DrainWithin.
 	DrainWithin time.Duration
+	// Confine is what each process may use and reach. Default: as much as the keeper. With a limit of memory
+	// GOMEMLIMIT is added to Env, unless it is there: nine tenths of it, so that a Go program
+	// collects its garbage before it is killed for it.
+	Confine confine.Rules
 }
 
 func (p Program) clone() Program {
 	p.Args, p.Env, p.Settings = slices.Clone(p.Args), slices.Clone(p.Env), slices.Clone(p.Settings)
-	p.Sockets = slices.Clone(p.Sockets)
+	p.Sockets, p.Confine = slices.Clone(p.Sockets), p.Confine.Clone()
 	return p
 }
 
@@ -67,7 +74,20 @@ func (p Program) check() error {
 	case len(p.Settings) > 0 && !json.Valid(p.Settings):
 		return errors.New("the settings are not JSON")
 	}
-	return checkSockets(p.Sockets)
+	if err := checkSockets(p.Sockets); err != nil {
+		return err
+	}
+	return p.Confine.Check()
+}
+
+// environ is the environment of a process.
+func (p Program) environ() []string {
+	env := append(slices.Clone(p.Env), wire.Env+"=3")
+	isSet := func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") }
+	if limit := p.Confine.Limits.Memory; limit > 0 && !slices.ContainsFunc(env, isSet) {
+		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(limit/10*9, 10))
+	}
+	return env
 }
 
 func checkSockets(all []Socket) error {
@@ -84,6 +104,7 @@ type generation struct {
 	number  uint64
 	program Program
 	trial   *trial
+	held    []string // see Status; guarded by the keeper's mu
 }
 
 // Keeper keeps sockets and the processes that serve on them. Its methods may be called

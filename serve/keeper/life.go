@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -75,7 +74,7 @@ func (l *life) start(stdout io.WriteCloser) error {
 	sockets := k.socketsOf(g.program)
 	spec := process.Spec{
 		Path: g.program.Path, Args: g.program.Args, Dir: g.program.Dir,
-		Env:    append(slices.Clone(g.program.Env), wire.Env+"=3"),
+		Env: g.program.environ(), Confine: g.program.Confine,
 		Stderr: l.words, Control: true, ExtraFiles: make([]*os.File, len(sockets)),
 	}
 	if stdout != nil {
@@ -98,7 +97,9 @@ func (l *life) start(stdout io.WriteCloser) error {
 	l.child, l.conn = child, line.New(child.Control(), nil)
 	l.s.set(func(st *ProcessStatus) {
 		st.State, st.PID, st.Started, st.Open, st.Accepted = Starting, child.PID(), time.Now(), 0, 0
+		g.held = child.Held()
 	})
+	k.opts.Logger.Debug("serving process started", "generation", g.number, "process", order.Process, "pid", child.PID(), "held to", child.Held())
 	// Not by the caller: a process need not read.
 	l.talk.Go(func() {
 		l.send(wire.ToProcess{Start: &order})
@@ -249,9 +250,11 @@ func (l *life) finish(killed string) {
 	}
 }
 
-// reason adds what the process printed last.
+// reason adds what the process printed last, unless a limit says it all.
 func (l *life) reason(why string) error {
-	if last := l.words.last(); last != "" {
+	const crashed = 2 // exit status of a Go program
+	exit := l.child.Exit()
+	if last := l.words.last(exit.Code == crashed); last != "" && exit.Limit == "" {
 		return fmt.Errorf("%s: %s", why, last)
 	}
 	return errors.New(why)

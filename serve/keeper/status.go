@@ -41,6 +41,9 @@ type Status struct {
 	Closed bool
 	// Sockets are those of the version that serves.
 	Sockets []wire.Socket
+	// Held is what the processes of the version that serves are held to, for people: see
+	// process.Process.Held.
+	Held []string
 	// Processes are sorted by generation and number. One that drains and
 	// its successor may have the same.
 	Processes []ProcessStatus
@@ -55,7 +58,8 @@ type ProcessStatus struct {
 	// Open is how many connections it serves, Accepted how many it has accepted.
 	Open     int
 	Accepted uint64
-	// Restarts is how many processes died in this place, Reason why the last one did.
+	// Restarts is how many processes died in this place, Reason why the last one did: "exit status 2: panic: ...",
+	// "killed by SIGKILL: over its memory limit of 256 MiB".
 	Restarts int
 	Reason   string
 }
@@ -68,6 +72,7 @@ func (k *Keeper) Status() Status {
 	if k.current != nil {
 		st.Generation, st.Probation = k.current.number, !k.current.trial.over
 		st.Path, st.Service = k.current.program.Path, k.current.program.Service
+		st.Held = slices.Clone(k.current.held)
 	}
 	sockets := k.sockets
 	if k.current != nil {

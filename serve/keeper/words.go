@@ -15,8 +15,9 @@ const (
 type words struct {
 	next io.Writer // or nil
 
-	mu   sync.Mutex
-	tail []byte
+	mu       sync.Mutex
+	tail     []byte
+	headline string // of the newest crash that the tail has lost
 }
 
 // Write never fails: a log that cannot be written is no reason to lose the last words.
@@ -24,6 +25,7 @@ func (w *words) Write(b []byte) (int, error) {
 	w.mu.Lock()
 	w.tail = append(w.tail, b...)
 	if extra := len(w.tail) - wordsKept; extra > 0 {
+		w.keepHeadline(extra)
 		w.tail = append(w.tail[:0], w.tail[extra:]...)
 	}
 	w.mu.Unlock()
@@ -35,8 +37,28 @@ func (w *words) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// last returns the line that says most: the first of a panic, else the last one.
-func (w *words) last() string {
+// keepHeadline looks for the first line of a crash in what is about to be lost: after it come the stacks of
+// all goroutines, which are longer than the tail.
+func (w *words) keepHeadline(lost int) {
+	at := 0
+	for l := range bytes.Lines(w.tail) {
+		if at >= lost {
+			return
+		}
+		if isHeadline(l) {
+			w.headline = shown(bytes.TrimSpace(l))
+		}
+		at += len(l)
+	}
+}
+
+func isHeadline(line []byte) bool {
+	return bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: "))
+}
+
+// last returns the line that says most: the first of a panic, else the last one. crashed says that
+// the process ended as a Go program does that crashes.
+func (w *words) last(crashed bool) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var found []byte
@@ -46,9 +68,12 @@ func (w *words) last() string {
 			continue
 		}
 		found = l
-		if bytes.HasPrefix(l, []byte("panic: ")) || bytes.HasPrefix(l, []byte("fatal error: ")) {
-			break
+		if isHeadline(l) {
+			return shown(l)
 		}
+	}
+	if crashed && w.headline != "" {
+		return w.headline
 	}
 	return shown(found)
 }

@@ -83,6 +83,7 @@ func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
 	err = m.Keeper.Deploy(ctx, keeper.Program{
 		Path: p.Path, Args: p.Args, Env: p.Env, Dir: p.Dir,
 		Service: spec.Service, Settings: spec.Settings, Manners: spec.Manners, Sockets: kept(all), DrainWithin: spec.drain(),
+		Confine: spec.confine(),
 	}, spec.Procs)
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -26,7 +26,11 @@ func TestMain(m *testing.M) {
 	if !service.Kept() {
 		os.Exit(m.Run())
 	}
-	if err := service.RunKept(context.Background(), []service.Service{answering()}, nil); err != nil {
+	offered := answering()
+	if os.Getenv(doingEnv) != "" {
+		offered = doing()
+	}
+	if err := service.RunKept(context.Background(), []service.Service{offered}, nil); err != nil {
 		os.Exit(1)
 	}
 }

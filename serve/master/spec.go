@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/manners"
@@ -30,6 +31,12 @@ type Spec struct {
 	DrainMS int64 `json:"drain_ms,omitempty"`
 	// Manners go before the program's own. Default: it has its own.
 	Manners manners.Manners `json:"manners,omitzero"`
+	// Limits bound what each process uses, Landlock what it reaches. Default: as much as the master.
+	Limits   confine.Limits    `json:"limits,omitzero"`
+	Landlock *confine.Landlock `json:"landlock,omitempty"`
+	// NewPrivileges lets the processes start programs that have more privileges than they have, such
+	// as sudo. Default: such programs run without them, on Linux. Landlock goes before.
+	NewPrivileges bool `json:"new_privileges,omitempty"`
 }
 
 // WithDefaults returns the spec with every default filled in.
@@ -58,8 +65,18 @@ func (s Spec) Check() error {
 	if err := s.Manners.Check(); err != nil {
 		return err
 	}
-	_, err := s.addresses()
-	return err
+	if _, err := s.addresses(); err != nil {
+		return err
+	}
+	return s.confine().Check()
+}
+
+// Confined says whether the description asks for a limit.
+func (s Spec) Confined() bool { return s.Limits != (confine.Limits{}) || s.Landlock != nil }
+
+// confine returns the rules that each process is held to.
+func (s Spec) confine() confine.Rules {
+	return confine.Rules{Limits: s.Limits, Landlock: s.Landlock, NoNewPrivileges: confine.Supported && !s.NewPrivileges}
 }
 
 // addresses reads Listen.

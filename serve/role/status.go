@@ -34,12 +34,14 @@ type Status struct {
 	Ready      int    `json:"ready"`
 	Probation  bool   `json:"probation,omitempty"`
 	// Reason says why it is not as it should be; Report why the last edition did not last.
-	Reason    string        `json:"reason,omitempty"`
-	Report    string        `json:"report,omitempty"`
-	Sockets   []wire.Socket `json:"sockets,omitempty"`
-	Open      int           `json:"open"` // connections
-	Accepted  uint64        `json:"accepted"`
-	Processes []Process     `json:"processes,omitempty"`
+	Reason  string        `json:"reason,omitempty"`
+	Report  string        `json:"report,omitempty"`
+	Sockets []wire.Socket `json:"sockets,omitempty"`
+	// Held is what each process is held to, for people.
+	Held      []string  `json:"held,omitempty"`
+	Open      int       `json:"open"` // connections
+	Accepted  uint64    `json:"accepted"`
+	Processes []Process `json:"processes,omitempty"`
 }
 
 // Process is one serving process.
