@@ -242,13 +242,13 @@ func TestServices_DoWhatTheirRecordSays(t *testing.T) {
 func TestServices_TakeBackWhatDoesNotLast(t *testing.T) {
 	n, _ := start(t, node.Options{})
 	c := newCrew(t, n)
-	r := c.deploy("bad", "exit", "127.0.0.1:0")
+	c.deploy("bad", "exit", "127.0.0.1:0")
 	c.record("the only edition failed", "bad", func(r role.Role) bool {
 		return r.State == role.Failed && strings.Contains(r.Report, "on node "+n.ID()) && strings.Contains(r.Report, "it will not")
 	})
 	c.await("it is failed", "bad", func(all []role.Status) bool { return len(all) == 1 && all[0].State == "failed" && all[0].Report != "" })
 
-	r = c.deploy("web", "good", "127.0.0.1:0")
+	r := c.deploy("web", "good", "127.0.0.1:0")
 	addr := c.follows(r, 1, "serving")[0].Sockets[0].Addr
 	c.deploy("web", "exit", "127.0.0.1:0")
 	r = c.record("it is taken back", "web", func(r role.Role) bool { return r.Now.Number == 3 })

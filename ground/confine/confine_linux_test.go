@@ -52,7 +52,7 @@ var helpers = map[string]func(args []string){
 	"argv": func(args []string) { fmt.Printf("%q %q\n", os.Args, os.Environ()) },
 	"stay": func([]string) { fmt.Println("here"); select {} },
 	"spin": func([]string) {
-		for {
+		for n := 0; n >= 0; n = (n + 1) & 0xff {
 		}
 	},
 	// files tries what its arguments say and prints the error of each.

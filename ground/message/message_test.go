@@ -268,7 +268,7 @@ func TestOf_SaysWhatCannotBePartOfAMessage(t *testing.T) {
 			Y int
 		}{}, `named "y" too`},
 		{struct {
-			X int `json:"a b\""`
+			X int `json:"a=b"`
 		}{}, "a name cannot be"},
 	} {
 		if _, err := message.Of(reflect.TypeOf(c.v)); err == nil || !strings.Contains(err.Error(), c.want) {

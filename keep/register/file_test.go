@@ -4,6 +4,7 @@ package register_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -53,7 +54,7 @@ func hammer(path string) {
 	}
 	for won := 0; ; {
 		i := rand.IntN(len(ops))
-		present, err := r.Swap(nil, ops[i:i+1])
+		present, err := r.Swap(context.Background(), ops[i:i+1])
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -257,7 +257,7 @@ func TestDoor_DescribesTheAPI(t *testing.T) {
 	if res.StatusCode != 200 || !strings.Contains(text, `<form data-request="Multiply">`) || !strings.Contains(text, "crunch.Output or crunch.Other") || !strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Errorf("got %d %v %s", res.StatusCode, res.Header, text)
 	}
-	res, text = ask(t, s, "GET", "/openapi.json", "", "")
+	_, text = ask(t, s, "GET", "/openapi.json", "", "")
 	var doc struct {
 		OpenAPI string
 		Paths   map[string]map[string]struct {
