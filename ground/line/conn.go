@@ -235,8 +235,8 @@ func (c *Conn) unread(b []byte) {
 }
 
 // Detach returns what was received and not yet asked for, the part of a frame too, so that another line can
-// go on with the same connection: see Options.Received. Nobody may be in Receive, nor call it afterwards. The
-// connection stays open. What was sent may still wait to be written: see Flush.
+// go on with the same connection: see Options.Received. If none does, this one can. Nobody may be in
+// Receive. What was sent may still wait to be written: see Flush.
 func (c *Conn) Detach() []byte {
 	rest, _ := c.r.Peek(c.r.Buffered())
 	return slices.Clone(rest)

@@ -31,7 +31,7 @@ type hold struct {
 
 // Handover prepares the child for package reexec: its files stay open, nothing of what it prints is
 // read any more, and if it ends, that is for the next program to see. It returns when all that was
-// read is with the writers. Until Resume the child can be signalled, but Kill has no proof
+// read is with the writers. Until TakeBack the child can be signalled, but Kill has no proof
 // and Done does not close.
 //
 // Errors, after which nothing is changed: fault.Lost when the child has ended, fault.Conflict when it is
@@ -45,8 +45,8 @@ func (p *Process) Handover(ctx context.Context, out *reexec.Out) (State, error) 
 	return s, nil
 }
 
-// Resume undoes a Handover.
-func (p *Process) Resume() { p.resume() }
+// TakeBack undoes a Handover.
+func (p *Process) TakeBack() { p.takeBack() }
 
 // Adopt goes on with a child that the program before has handed over. What it prints goes to stdout and stderr
 // as with Spec; nil discards. fault.Lost when there is no such child any more; fault.NotFound when a file of

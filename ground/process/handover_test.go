@@ -349,8 +349,8 @@ func undoneHelper() error {
 				return fmt.Errorf("read during the handover: %q", text)
 			}
 		}
-		p.Resume()
-		p.Resume()
+		p.TakeBack()
+		p.TakeBack()
 		for text := ""; !strings.Contains(text, "line "+strconv.Itoa(want)+"\n"); {
 			text += <-out
 		}
@@ -364,7 +364,7 @@ func undoneHelper() error {
 		return errors.New("its end was seen during the handover")
 	default:
 	}
-	p.Resume()
+	p.TakeBack()
 	<-p.Done()
 	fmt.Println(p.Exit().Code)
 

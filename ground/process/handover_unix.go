@@ -27,12 +27,12 @@ func (p *Process) handover(ctx context.Context, out *reexec.Out) (State, error) 
 	select {
 	case <-h.still:
 	case <-ctx.Done():
-		p.resume()
+		p.takeBack()
 		return State{}, fault.New(fault.KindOf(ctx.Err()), "wait until its output is written", "", context.Cause(ctx))
 	}
 	s, err := p.state(out)
 	if err != nil {
-		p.resume()
+		p.takeBack()
 	}
 	return s, err
 }
@@ -74,7 +74,7 @@ func (p *Process) state(out *reexec.Out) (s State, err error) {
 	return s, err
 }
 
-func (p *Process) resume() {
+func (p *Process) takeBack() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if h := p.held; h != nil {

@@ -46,7 +46,7 @@ func (p *Process) handover(context.Context, *reexec.Out) (State, error) {
 	return State{}, errUnsupported
 }
 
-func (p *Process) resume() {}
+func (p *Process) takeBack() {}
 
 func adopt(State, *reexec.In, [2]io.Writer) (*Process, error) { return nil, errUnsupported }
 

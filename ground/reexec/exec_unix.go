@@ -40,7 +40,7 @@ func exec(path string, args []string, state any, files *Out) error {
 	if err != nil {
 		return fault.New(fault.Internal, "keep state", "", err)
 	}
-	all := Out{files: slices.Clone(files.files), fds: slices.Clone(files.fds)}
+	all := Out{files: slices.Clone(files.files)}
 	fd, err := all.Add(f)
 	if err != nil {
 		return err

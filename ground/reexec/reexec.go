@@ -30,8 +30,9 @@ type letter struct {
 	State json.RawMessage `json:"state"`
 }
 
-// Out collects the files that stay open. The zero value is ready; it is for one goroutine at a time.
+// Out collects the files that stay open. The zero value is ready; many goroutines may Add.
 type Out struct {
+	mu    sync.Mutex
 	files []syscall.RawConn
 	fds   []int
 }
@@ -46,6 +47,8 @@ func (o *Out) Add(c syscall.Conn) (fd int, err error) {
 	if err := raw.Control(func(n uintptr) { fd = int(n) }); err != nil {
 		return -1, fault.New(fault.Invalid, "keep file open", "", err)
 	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if fd > 2 && !slices.Contains(o.fds, fd) {
 		o.files, o.fds = append(o.files, raw), append(o.fds, fd)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/universal-server/become/ground/fault"
 )
@@ -45,9 +46,20 @@ func (k *Keeper) Deploy(ctx context.Context, p Program, procs int) error {
 		}
 	}
 	if !k.closed {
-		k.wg.Go(func() { k.watch(g, before) })
+		k.watchLocked(&probation{g, before, time.Now().Add(k.opts.Probation)})
 	}
 	return nil
+}
+
+// probation is the time in which a generation can still be undone.
+type probation struct {
+	g, before *generation // before is nil for the first one
+	until     time.Time
+}
+
+func (k *Keeper) watchLocked(p *probation) {
+	k.watched = p
+	k.wg.Go(func() { k.watch(p) })
 }
 
 func checkProcs(op string, n int) error {
@@ -139,8 +151,9 @@ func (k *Keeper) tell(err error) {
 }
 
 // watch follows the probation of a generation and goes back to the one before if it fails.
-func (k *Keeper) watch(g, before *generation) {
-	ctx, cancel := context.WithTimeout(k.open, k.opts.Probation)
+func (k *Keeper) watch(p *probation) {
+	g, before := p.g, p.before
+	ctx, cancel := context.WithDeadline(k.open, p.until)
 	defer cancel()
 	var failed error
 	k.until(ctx, func() (bool, error) {
@@ -158,6 +171,9 @@ func (k *Keeper) watch(g, before *generation) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	g.trial.over = true
+	if k.watched == p {
+		k.watched = nil
+	}
 	k.changeLocked()
 }
 

@@ -26,7 +26,10 @@
 //     too many deaths Options.RetryFailed. It is never given up.
 //   - A process that drains is killed when its time is over, with its whole process group, and
 //     seen gone. Whoever dies otherwise takes its group along too.
-//   - No process outlives its keeper: see package process for how, and for its limits.
+//   - The program that keeps can be replaced while its processes serve on: [Keeper.Handover], [Adopt]. What they
+//     print and say meanwhile is read by the next program, drains keep their deadlines, probations go
+//     on, and who dies in between is replaced.
+//   - No process outlives its keeper's program: see package process for how, and for its limits.
 //   - Operations wait for one another, each as long as its context allows; the automatic way
 //     back after a failed probation is one of them.
 //

@@ -5,6 +5,7 @@ package keeper_test
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/universal-server/become/ground/line"
 	"github.com/universal-server/become/ground/process"
+	"github.com/universal-server/become/ground/reexec"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/wire"
 )
@@ -30,21 +32,27 @@ import (
 // roleEnv makes the test binary one of the processes below.
 const roleEnv = "KEEPER_TEST_ROLE"
 
+// A keeper that is handed over needs the main thread: see package reexec.
+func init() { runtime.LockOSThread() }
+
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleEnv) {
 	case "":
-		os.Exit(m.Run())
+		os.Exit(reexec.Main(m.Run))
 	case "serve":
 		serve()
 	case "keep":
 		keep()
+	case "remote":
+		os.Exit(reexec.Main(remote))
 	}
 }
 
 // settings say how a serving process behaves.
 type settings struct {
 	// Mode: serve; exit and panic before it is ready; hang: never ready; refuse: says why not; crash:
-	// a moment after it is ready; mute: closes its line; stubborn: does not drain.
+	// a moment after it is ready; mute: closes its line; stubborn: does not drain; halves: at its first
+	// connection says half a message to the keeper and prints half a line, at the second the rest.
 	Mode string `json:"mode"`
 	// File, if set: behaves so only while it exists, and serves else.
 	File string `json:"file,omitempty"`
@@ -110,9 +118,19 @@ func serve() {
 			}
 			open.Add(1)
 			accepted.Add(1)
-			stats()
+			if set.Mode == "halves" {
+				half(nc, accepted.Load() == 1)
+			} else {
+				stats()
+			}
 			serving.Go(func() {
-				defer func() { c.Close(); open.Add(-1); stats() }()
+				defer func() {
+					c.Close()
+					open.Add(-1)
+					if set.Mode != "halves" {
+						stats()
+					}
+				}()
 				fmt.Fprintln(c, start.Generation, start.Process, os.Getpid())
 				if _, err := bufio.NewReader(c).ReadString('\n'); err == nil {
 					io.WriteString(c, "done\n")
@@ -138,6 +156,19 @@ func serve() {
 	listener.Close()
 	serving.Wait()
 	syscall.Exit(0)
+}
+
+// half says a half of a message, and prints one of a line.
+func half(nc net.Conn, first bool) {
+	data, _ := json.Marshal(wire.FromProcess{Stats: &wire.Stats{Open: 77, Accepted: 777}})
+	frame := append(binary.BigEndian.AppendUint32(nil, uint32(len(data))), data...)
+	if first {
+		fmt.Fprint(os.Stderr, "one half, ")
+		nc.Write(frame[:9])
+		return
+	}
+	fmt.Fprintln(os.Stderr, "the other half")
+	nc.Write(frame[9:])
 }
 
 // keep is a keeper of its own: it says the pids of its processes and stays.

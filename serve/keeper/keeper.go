@@ -121,18 +121,21 @@ type Keeper struct {
 	alive context.Context // ends when nothing is waited for any more
 	kill  context.CancelFunc
 
-	mu       sync.Mutex
-	changed  chan struct{} // see Changed
-	closed   bool
-	last     uint64             // number of the newest generation
-	current  *generation        // that serves; nil before the first
-	serving  []*slot            // its slots, by number; none while paused
-	slots    map[*slot]struct{} // all whose goroutine runs, those that drain too
-	history  []Program          // what stood here before, oldest first
-	procs    int
-	paused   bool
-	report   string
-	unproven []error // processes that were killed and not seen gone
+	mu         sync.Mutex
+	changed    chan struct{} // see Changed
+	closed     bool
+	last       uint64             // number of the newest generation
+	current    *generation        // that serves; nil before the first
+	serving    []*slot            // its slots, by number; none while paused
+	slots      map[*slot]struct{} // all whose goroutine runs, those that drain too
+	history    []Program          // what stood here before, oldest first
+	procs      int
+	paused     bool
+	report     string
+	unproven   []error     // processes that were killed and not seen gone
+	doing      string      // the operation under way
+	watched    *probation  // nil when there is none
+	standstill *standstill // the next one, or that under way
 }
 
 // New returns a keeper without processes. The sockets are those of programs that bring none of their
@@ -144,6 +147,7 @@ func New(sockets []Socket, opts *Options) (*Keeper, error) {
 	k := &Keeper{
 		sockets: slices.Clone(sockets), opts: opts.withDefaults(),
 		ops: make(chan struct{}, 1), changed: make(chan struct{}), slots: map[*slot]struct{}{},
+		standstill: newStandstill(),
 	}
 	k.open, k.shut = context.WithCancel(context.Background())
 	k.alive, k.kill = context.WithCancel(context.Background())
@@ -180,12 +184,19 @@ func (k *Keeper) begin(ctx context.Context, op string) (end func(), err error) {
 	}
 	select {
 	case k.ops <- struct{}{}:
-		return func() { <-k.ops }, nil
+		k.does(op)
+		return func() { k.does(""); <-k.ops }, nil
 	case <-ctx.Done():
 		return nil, fault.New(fault.KindOf(ctx.Err()), op, "", context.Cause(ctx))
 	case <-k.open.Done():
 		return nil, closing(op)
 	}
+}
+
+func (k *Keeper) does(op string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.doing = op
 }
 
 var errClosing = errors.New("the keeper is closing")

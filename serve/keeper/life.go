@@ -38,38 +38,71 @@ type end struct {
 // life is one process from its start to the proof of its end. It belongs to the goroutine
 // of its slot.
 type life struct {
-	s     *slot
-	child *process.Process
-	conn  *line.Conn
-	talk  sync.WaitGroup // those who send and receive; awaited by finish
-	heard chan wire.FromProcess
-	words *words
+	s       *slot
+	child   *process.Process
+	conn    *line.Conn
+	talk    sync.WaitGroup // those who send and receive; awaited by finish
+	sends   sync.WaitGroup // those who send
+	heard   chan wire.FromProcess
+	listens bool  // heard is not closed, as far as we know
+	silence error // why heard was closed
+	stdout  io.WriteCloser
+	stderr  io.WriteCloser
+	words   *words
 
+	late     alarm // it should be ready
+	deadline alarm // it should have left
+	silent   bool  // its line has ended
 	ready    time.Time
 	end      end
 	unproven bool // it may still run
 }
 
+// alarm is a timer that can tell its time. The zero value never goes off.
+type alarm struct {
+	at time.Time
+	c  <-chan time.Time
+}
+
+func alarmAt(at time.Time) alarm {
+	if at.IsZero() {
+		return alarm{}
+	}
+	return alarm{at, time.After(time.Until(at))}
+}
+
+func alarmIn(d time.Duration) alarm { return alarmAt(time.Now().Add(d)) }
+
+func newLife(s *slot) *life {
+	l := &life{s: s, words: &words{}}
+	l.stdout, l.stderr = s.k.opts.Output(s.status.ID)
+	if l.stderr != nil {
+		l.words.next = l.stderr
+	}
+	return l
+}
+
 // live starts a process and returns when it is gone.
 func (s *slot) live() end {
-	stdout, stderr := s.k.opts.Output(s.status.ID)
-	l := &life{s: s, words: &words{}, heard: make(chan wire.FromProcess)}
-	if stderr != nil {
-		l.words.next = stderr
-	}
-	if err := l.start(stdout); err != nil {
-		closeAll(stdout, stderr)
+	l := newLife(s)
+	if err := l.start(); err != nil {
+		closeAll(l.stdout, l.stderr)
 		kind := fault.KindOf(err)
 		hopeless := kind == fault.Invalid || kind == fault.NotFound || kind == fault.Denied
 		return end{err: s.fault(kind, err), hopeless: hopeless}
 	}
+	return l.live()
+}
+
+// live returns when the process is gone.
+func (l *life) live() end {
 	killed := l.follow()
 	l.finish(killed)
-	l.closeOutputs(stdout, stderr)
+	l.closeOutputs()
 	return l.end
 }
 
-func (l *life) start(stdout io.WriteCloser) error {
+func (l *life) start() error {
 	k, g := l.s.k, l.s.gen
 	sockets := k.socketsOf(g.program)
 	spec := process.Spec{
@@ -77,8 +110,8 @@ func (l *life) start(stdout io.WriteCloser) error {
 		Env: g.program.environ(), Confine: g.program.Confine,
 		Stderr: l.words, Control: true, ExtraFiles: make([]*os.File, len(sockets)),
 	}
-	if stdout != nil {
-		spec.Stdout = stdout
+	if l.stdout != nil {
+		spec.Stdout = l.stdout
 	}
 	order := wire.Start{
 		Service: g.program.Service, Generation: g.number, Process: l.s.status.Number, Settings: g.program.Settings,
@@ -100,63 +133,75 @@ func (l *life) start(stdout io.WriteCloser) error {
 		g.held = child.Held()
 	})
 	k.opts.Logger.Debug("serving process started", "generation", g.number, "process", order.Process, "pid", child.PID(), "held to", child.Held())
-	// Not by the caller: a process need not read.
-	l.talk.Go(func() {
-		l.send(wire.ToProcess{Start: &order})
-		l.receive()
-	})
+	l.late = alarmIn(k.opts.StartWithin)
+	l.say(wire.ToProcess{Start: &order})
+	l.listen()
 	return nil
 }
 
-func (l *life) send(m wire.ToProcess) {
-	if data, err := json.Marshal(m); err == nil {
-		l.conn.Send(data)
+// say sends a message, and does not wait for it: a process need not read.
+func (l *life) say(m wire.ToProcess) {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return
 	}
+	l.sends.Add(1)
+	l.talk.Go(func() {
+		defer l.sends.Done()
+		l.conn.Send(data)
+	})
 }
 
-// receive hears the process until its line ends.
-func (l *life) receive() {
-	defer close(l.heard)
+// listen hears the process until its line ends or is interrupted.
+func (l *life) listen() {
+	heard := make(chan wire.FromProcess)
+	l.heard, l.listens = heard, true
+	l.talk.Go(func() {
+		defer close(heard)
+		l.silence = l.receive(heard)
+	})
+}
+
+func (l *life) receive(heard chan<- wire.FromProcess) error {
 	for {
 		frame, err := l.conn.Receive()
 		if err != nil {
-			return
+			return err
 		}
 		var m wire.FromProcess
-		if json.Unmarshal(frame, &m) != nil {
-			return
+		if err := json.Unmarshal(frame, &m); err != nil {
+			return err
 		}
-		l.heard <- m // follow or finish takes it
+		heard <- m // follow, still or finish takes it
 	}
 }
 
 // follow returns when the process has ended, with "", or has to be killed, and why.
 func (l *life) follow() (killed string) {
-	late := time.NewTimer(l.s.k.opts.StartWithin)
-	defer late.Stop()
-	stop, heard := l.s.stopped, l.heard
-	var deadline <-chan time.Time
+	var refused *standstill // one that cannot have this process
 	for {
+		stop, heard := l.s.stopped, l.heard
+		if l.end.told {
+			stop = nil
+		}
+		if l.silent {
+			heard = nil
+		}
+		h := l.s.k.nextStandstill()
+		begun, over := h.begun, (<-chan struct{})(nil)
+		if h == refused {
+			begun, over = nil, h.over
+		}
 		select {
 		case m, ok := <-heard:
-			if !ok {
-				heard = nil
-			}
-			l.hear(m)
-			if !ok || m.Failed != nil || m.Ready != nil {
-				late.Stop()
-			}
-			if (!ok || m.Failed != nil) && deadline == nil {
-				deadline = time.After(leaveWithin)
-			}
+			l.hearOrNot(m, ok)
 		case <-stop:
-			stop = nil
-			late.Stop()
-			deadline = time.After(l.drain())
-		case <-late.C:
+			l.late = alarm{}
+			l.deadline = alarmIn(l.drain())
+		case <-l.late.c:
 			l.end.hopeless = true
 			return "it was not ready within " + l.s.k.opts.StartWithin.String()
-		case <-deadline:
+		case <-l.deadline.c:
 			if l.end.told {
 				return "it did not leave in time"
 			}
@@ -166,7 +211,26 @@ func (l *life) follow() (killed string) {
 			return "its keeper ends"
 		case <-l.child.Done():
 			return ""
+		case <-begun:
+			if !l.standStill(h) {
+				refused = h
+			}
+		case <-over:
 		}
+	}
+}
+
+// hearOrNot takes what comes from the line; ok is false when that has ended.
+func (l *life) hearOrNot(m wire.FromProcess, ok bool) {
+	if !ok {
+		l.silent = true
+	}
+	l.hear(m)
+	if !ok || m.Failed != nil || m.Ready != nil {
+		l.late = alarm{}
+	}
+	if (!ok || m.Failed != nil) && l.deadline.c == nil {
+		l.deadline = alarmIn(leaveWithin)
 	}
 }
 
@@ -204,8 +268,7 @@ func (l *life) drain() time.Duration {
 	}
 	l.end.told = true
 	l.s.set(func(st *ProcessStatus) { st.State = Draining })
-	order := wire.ToProcess{Drain: &wire.Drain{WithinMS: max(1, within.Milliseconds())}}
-	l.talk.Go(func() { l.send(order) })
+	l.say(wire.ToProcess{Drain: &wire.Drain{WithinMS: max(1, within.Milliseconds())}})
 	// It ends what is open itself when its time is over, and needs a moment for that.
 	return within + min(within, time.Second)
 }
@@ -223,11 +286,13 @@ func (l *life) finish(killed string) {
 	if !l.ready.IsZero() {
 		l.end.ready = time.Since(l.ready)
 	}
-	l.child.Control().SetDeadline(time.Now().Add(hearWithin))
-	for m := range l.heard {
-		l.hearFailed(m) // it cannot become ready any more
+	if l.conn != nil { // nil if the line had ended before a handover
+		l.child.Control().SetDeadline(time.Now().Add(hearWithin))
+		for m := range l.heard {
+			l.hearFailed(m) // it cannot become ready any more
+		}
+		l.conn.Close()
 	}
-	l.conn.Close()
 	l.talk.Wait()
 	select {
 	case <-l.child.Done():
@@ -266,22 +331,22 @@ func (s *slot) fault(kind fault.Kind, err error) error {
 }
 
 // closeOutputs closes the writers when nothing is written to them any more.
-func (l *life) closeOutputs(stdout, stderr io.Closer) {
+func (l *life) closeOutputs() {
 	select {
 	case <-l.child.Done():
-		closeAll(stdout, stderr)
+		closeAll(l.stdout, l.stderr)
 		return
 	default:
 	}
 	if !l.unproven { // somebody writes for long, and the successor need not wait for that
 		l.s.k.wg.Go(func() {
 			<-l.child.Done()
-			closeAll(stdout, stderr)
+			closeAll(l.stdout, l.stderr)
 		})
 	}
 }
 
-func closeAll(all ...io.Closer) {
+func closeAll(all ...io.WriteCloser) {
 	for _, c := range all {
 		if c != nil {
 			c.Close()

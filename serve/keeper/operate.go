@@ -144,8 +144,9 @@ func (k *Keeper) operate(ctx context.Context, op string) (end func(), err error)
 		return nil, err
 	}
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.current == nil {
+	nothing := k.current == nil
+	k.mu.Unlock()
+	if nothing {
 		end()
 		return nil, fault.Text(fault.NotFound, op, "", "no program is deployed")
 	}

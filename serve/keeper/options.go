@@ -32,7 +32,9 @@ type Options struct {
 	RetryFailed time.Duration
 
 	// Output gives the writers for what a process prints; either may be nil. They are
-	// closed after its end. A writer that blocks holds up Close.
+	// closed after its end. A writer that blocks holds up Close. One that holds something back, such as an
+	// unfinished line, has a method Rest() []byte for it: at a handover it is written first to
+	// the writer that takes its place.
 	Output func(ID) (stdout, stderr io.WriteCloser)
 	// Logger gets what happens. Default: nobody.
 	Logger *slog.Logger

@@ -14,8 +14,19 @@ type slot struct {
 	once    sync.Once
 	stopped chan struct{} // closed by stop
 	crashes crashes       // of run
+	next    next          // how run begins
 
-	status ProcessStatus // guarded by k.mu
+	// Guarded by k.mu:
+	status ProcessStatus
+	still  *still // while the slot stands still
+}
+
+// next is what a slot does next: it goes on with a process, hears that one is lost, or starts one after
+// a pause.
+type next struct {
+	life  *life
+	lost  *end
+	pause time.Duration
 }
 
 func newSlot(k *Keeper, g *generation, t *trial, number int) *slot {
@@ -31,11 +42,22 @@ func (s *slot) stop() { s.once.Do(func() { close(s.stopped) }) }
 // run returns when the slot was stopped and its process is gone.
 func (s *slot) run() {
 	defer s.leave()
-	for !s.isStopped() {
-		end := s.live()
-		if end.told || !s.pause(s.died(end)) {
+	for n := s.next; ; {
+		var e end
+		switch {
+		case n.life != nil:
+			e = n.life.live()
+		case n.lost != nil:
+			e = *n.lost
+		case s.pause(n.pause):
+			e = s.live()
+		default:
 			return
 		}
+		if e.told {
+			return
+		}
+		n = next{pause: s.died(e)}
 	}
 }
 
@@ -48,18 +70,26 @@ func (s *slot) isStopped() bool {
 	}
 }
 
-// pause waits and reports whether the slot goes on.
+// pause waits and reports whether the slot goes on. During a handover it stands still.
 func (s *slot) pause(d time.Duration) bool {
-	if d <= 0 {
-		return true
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.stopped:
-		return false
+	end := alarmIn(d)
+	for {
+		h := s.k.nextStandstill()
+		switch {
+		case s.isStopped():
+			return false
+		case h.isBegun():
+			s.standStill(h, &still{pause: time.Until(end.at)})
+			continue
+		case d <= 0:
+			return true
+		}
+		select {
+		case <-end.c:
+			d = 0
+		case <-s.stopped:
+		case <-h.begun:
+		}
 	}
 }
 
