@@ -37,6 +37,7 @@ import (
 var examples = map[string]func(t *testing.T, p program){
 	"casvariants": casvariants,
 	"echo":        echo,
+	"crunch":      crunch,
 	"factorial":   factorial,
 	"futures":     futures,
 	"hello":       hello,
@@ -46,7 +47,7 @@ var examples = map[string]func(t *testing.T, p program){
 }
 
 // services are those examples that serve: they are not run on a fleet.
-var services = map[string]bool{"casvariants": true, "hello": true}
+var services = map[string]bool{"casvariants": true, "crunch": true, "hello": true}
 
 func TestMain(m *testing.M) {
 	// The node of these tests hosts scripts in this binary, as the command does in its own.
@@ -395,8 +396,41 @@ func ask(t *testing.T, port, text string) string {
 
 // hello serves until it is interrupted.
 func hello(t *testing.T, p program) {
+	addr, interrupt := serving(t, p)
+	for path, want := range map[string]string{"": "hello world\n", "you": "hello you\n"} {
+		if got := get(t, "http://"+addr+"/"+path); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	p.fails(t, "address already in use", "--listen", addr)
+	p.fails(t, `"nonsense" is no flag`, "nonsense")
+	interrupt()
+}
+
+// crunch is asked as the seed does it.
+func crunch(t *testing.T, p program) {
+	addr, interrupt := serving(t, p)
+	for path, want := range map[string]string{
+		"Multiply?x=1.5&y=2.25": `{"value":["crunch.Output",{"value":3.375},[]]}`,
+		"Divide?x=1.5&y=2.25":   `{"value":["crunch.Output",{"value":0.6666666666666666},[]]}`,
+		"Divide?x=1.5&y=0":      `{"title":"Unprocessable Entity","status":422,"detail":"the answer cannot be written: value: +Inf is no number that JSON has","kind":"invalid"}`,
+		"Multiply?z=1":          `{"title":"Bad Request","status":400,"detail":"z: there is no such field; there is x, y","kind":"invalid","errors":[{"path":"z","text":"there is no such field; there is x, y"}]}`,
+	} {
+		if got := get(t, "http://"+addr+"/"+path); got != want+"\n" {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+	if page := get(t, "http://"+addr+"/"); !strings.Contains(page, `data-request="Multiply"`) {
+		t.Errorf("the page is %s", page)
+	}
+	interrupt()
+}
+
+// serving starts an example that serves, and returns its address, and what interrupts it.
+func serving(t *testing.T, p program) (addr string, interrupt func()) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, p.path, "--listen", "127.0.0.1:0")
 	cmd.Env = p.env
 	stderr, err := cmd.StderrPipe()
@@ -412,31 +446,35 @@ func hello(t *testing.T, p program) {
 	if !ok {
 		t.Fatalf("got %q", lines.Text())
 	}
-	for path, want := range map[string]string{"": "hello world\n", "you": "hello you\n"} {
-		res, err := http.Get("http://" + addr + "/" + path)
-		if err != nil {
-			t.Fatal(err)
+	return addr, func() {
+		t.Helper()
+		http.DefaultClient.CloseIdleConnections()
+		if runtime.GOOS == "windows" {
+			cmd.Process.Kill()
+			cmd.Wait()
+			return
 		}
-		got, err := io.ReadAll(res.Body)
-		res.Body.Close()
-		if string(got) != want || err != nil {
-			t.Errorf("got %q, %v, want %q", got, err, want)
+		cmd.Process.Signal(os.Interrupt)
+		for lines.Scan() {
+			t.Errorf("it said %q", lines.Text())
 		}
-	}
-	http.DefaultClient.CloseIdleConnections()
-	p.fails(t, "address already in use", "--listen", addr)
-	p.fails(t, `"nonsense" is no flag`, "nonsense")
-	if runtime.GOOS == "windows" {
-		cmd.Process.Kill()
 		cmd.Wait()
-		return
+		if code := cmd.ProcessState.ExitCode(); code != 130 {
+			t.Errorf("exit code %d after an interrupt, want 130", code)
+		}
 	}
-	cmd.Process.Signal(os.Interrupt)
-	for lines.Scan() {
-		t.Errorf("it said %q", lines.Text())
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	res, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
 	}
-	cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 130 {
-		t.Errorf("exit code %d after an interrupt, want 130", code)
+	defer res.Body.Close()
+	got, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return string(got)
 }

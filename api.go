@@ -1,0 +1,163 @@
+package become
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/service"
+	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/web"
+	"github.com/universal-server/become/talk/door/xmlrpc"
+)
+
+// RequestOptions are one request's own wishes. The zero value means the defaults.
+type RequestOptions struct {
+	// Name of the request. Default: the message's Go type.
+	Name string
+	// Doc says what it does, in a sentence.
+	Doc string
+	// Timeout goes before APIOptions.Timeout. Negative means none.
+	Timeout time.Duration
+	// Replies are values of the types that a handler may answer with whose answer is an interface.
+	Replies []any
+}
+
+// APIOptions are an API's own wishes; they are given among its parts. The zero value means the defaults.
+type APIOptions struct {
+	// Doc says what the API is for; Version is its own, "1.2".
+	Doc, Version string
+	// Timeout bounds each request. Default 30 s; negative: none.
+	Timeout time.Duration
+	// MaxRequests is how many handlers run at once in a process. Default 10,000.
+	MaxRequests int
+	// MaxBody is how large a request's body may be. Unit: bytes. Default 1 MiB.
+	MaxBody int64
+	// Origins are the origins that browsers may call from, "*" for any (CORS). Default: none but its own.
+	Origins []string
+	// Service are those of the service that it is.
+	Service ServiceOptions
+}
+
+// APIPart is what an API is made of: see [Handle], [Route] and [APIOptions].
+type APIPart interface{ addTo(*apiParts) }
+
+type apiParts struct {
+	handlers []*api.Handler
+	routes   []route
+	opts     APIOptions
+	err      error // the first
+}
+
+func (o APIOptions) addTo(p *apiParts) { p.opts = o }
+
+// Request is a typed request with the handler that answers it.
+type Request struct {
+	handler *api.Handler
+	err     error
+}
+
+func (r Request) addTo(p *apiParts) {
+	p.handlers = append(p.handlers, r.handler)
+	if p.err == nil {
+		p.err = r.err
+	}
+}
+
+// Handle makes a request of a function: In, a struct, is the message, and its Go type names the request; Out is what is
+// answered. See package message for what both may be made of, and what tags say. A handler that fails or panics
+// fails its request alone. What is wrong with it is said by [Serve].
+func Handle[In, Out any](f func(ctx context.Context, m In) (Out, error), opts ...RequestOptions) Request {
+	var o RequestOptions
+	if len(opts) > 0 {
+		o = opts[len(opts)-1]
+	}
+	h, err := api.Handle(f, &api.HandlerOptions{Name: o.Name, Doc: o.Doc, Timeout: o.Timeout, Replies: o.Replies})
+	return Request{h, err}
+}
+
+type route struct {
+	pattern string
+	handler http.Handler
+}
+
+func (r route) addTo(p *apiParts) { p.routes = append(p.routes, r) }
+
+// Route puts any handler beside an API, under a pattern of [http.ServeMux].
+func Route(pattern string, h http.Handler) APIPart { return route{pattern, h} }
+
+// API is a service of typed requests, reached in several ways at one port:
+//
+//	GET /Multiply?x=1.5&y=2.25         POST /Multiply, a form or JSON
+//	POST /RPC2                         XML-RPC
+//	GET /                              a page to read, and to try it on
+//	GET /openapi.json                  OpenAPI 3.1
+//
+// See the packages talk/door/web and talk/door/xmlrpc for what they promise.
+func API(name string, parts ...APIPart) *Server {
+	p := &apiParts{}
+	for _, part := range parts {
+		if part != nil {
+			part.addTo(p)
+		}
+	}
+	handler, err := p.handler(name)
+	if err != nil { // Serve says so
+		return newServer(name, service.Listeners, false, nil, func(ServiceOptions) func(context.Context, service.Sockets) error {
+			return func(context.Context, service.Sockets) error { return err }
+		})
+	}
+	return HTTP(name, handler, p.opts.Service)
+}
+
+// handler puts the doors on one port.
+func (p *apiParts) handler(name string) (h http.Handler, err error) {
+	if p.err != nil {
+		return nil, p.err
+	}
+	a, err := api.New(name, p.handlers, &api.Options{
+		Doc: p.opts.Doc, Version: p.opts.Version, Timeout: p.opts.Timeout, MaxRequests: p.opts.MaxRequests, Logger: slog.Default(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	door := web.New(a, &web.Options{MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Logger: slog.Default()})
+	calls := xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody})
+	if len(p.routes) == 0 {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == rpcPath {
+				calls.ServeHTTP(w, r)
+				return
+			}
+			door.ServeHTTP(w, r)
+		}), nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", door)
+	mux.Handle(rpcPath, calls)
+	return mux, p.addRoutes(name, mux)
+}
+
+const rpcPath = "/RPC2"
+
+// addRoutes turns the panics of the mux, for patterns that are none, into an error.
+func (p *apiParts) addRoutes(name string, mux *http.ServeMux) (err error) {
+	at := ""
+	defer func() {
+		if r := recover(); r != nil {
+			err = badRoute(name, at, r)
+		}
+	}()
+	for _, one := range p.routes {
+		at = one.pattern
+		mux.Handle(one.pattern, one.handler)
+	}
+	return nil
+}
+
+func badRoute(name, pattern string, why any) error {
+	return fault.Text(fault.Invalid, "declare API", name, fmt.Sprintf("the route %q: %v", pattern, why))
+}
