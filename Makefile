@@ -20,4 +20,4 @@ slow: ## everything that must hold before a change lands
 	bash .ci/run
 
 bench: ## the benchmarks, peers beside us in one run
-	cd bench && go run . tasks
+	cd bench && go run . tasks && go run . serve

@@ -14,6 +14,8 @@ import (
 type Peer struct {
 	// Name is what the table calls it.
 	Name string
+	// Addr is where it listens, if it is a server that others put the load on.
+	Addr string
 
 	asked   *rig.Child   // the process that answers questions
 	stopped []*rig.Child // every process, in the order to stop them
@@ -52,15 +54,22 @@ func (p *Peer) start(env []string, argv ...string) error {
 	if err != nil {
 		return err
 	}
+	p.add(c)
+	return nil
+}
+
+func (p *Peer) add(c *rig.Child) {
 	p.asked = c
 	p.stopped = append([]*rig.Child{c}, p.stopped...)
-	return nil
 }
 
 // Ask puts a question to the peer.
 func (p *Peer) Ask(ctx context.Context, question string, n int) (rig.Answer, error) {
 	return p.asked.Ask(ctx, question, n)
 }
+
+// PID is that of the peer's process, if it has one.
+func (p *Peer) PID() int { return p.asked.PID() }
 
 // Side is the peer as one side of a comparison.
 func (p *Peer) Side(question string, n int) rig.Side {

@@ -1,15 +1,9 @@
 package peers
 
-import (
-	"context"
-	"fmt"
-	"os"
-)
+import "github.com/universal-server/become/bench/rig"
 
-// roleEnv makes a process of this program one of a peer's.
-const roleEnv = "BENCH_ROLE"
-
-var roles = map[string]func(context.Context) error{
+// Roles are the processes of peers that are written in Go.
+var Roles = rig.Roles{
 	"asynq-worker":     asynqWorker,
 	"asynq-boss":       asynqBoss,
 	"jetstream-server": jetstreamServer,
@@ -18,32 +12,15 @@ var roles = map[string]func(context.Context) error{
 	"socket-server":    socketServer,
 	"socket-client":    socketClient,
 	"spin":             spin,
+	"bare":             bareServer,
 }
 
-// Role makes this process what it was started as, if that is a part of a
-// peer; then it does not return. Call it first in main.
-func Role() {
-	name := os.Getenv(roleEnv)
-	if name == "" {
-		return
-	}
-	f := roles[name]
-	if f == nil {
-		fmt.Fprintf(os.Stderr, "no role %q\n", name)
-		os.Exit(2)
-	}
-	if err := f(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
-
-// role starts a process of this program in a role.
+// role adds a process of this program in a role.
 func (p *Peer) role(name string, env ...string) error {
-	self, err := os.Executable()
+	c, err := rig.StartRole(p.Name, name, env...)
 	if err != nil {
 		return err
 	}
-	return p.start(append(env, roleEnv+"="+name), self)
+	p.add(c)
+	return nil
 }

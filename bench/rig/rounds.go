@@ -8,27 +8,63 @@ import (
 // Side is one of those compared: it does one round and returns its figure.
 type Side func(ctx context.Context) (float64, error)
 
-// InTurns lets every side do a round, rounds times, one after another, and
-// returns each side's median. A nil side is left out.
-func InTurns(ctx context.Context, rounds int, sides ...Side) ([]float64, error) {
-	figures := make([][]float64, len(sides))
-	for range rounds {
-		for i, side := range sides {
-			if side == nil {
+// Turns are the figures of sides that took turns, by side and round; none of a side
+// that was left out.
+type Turns [][]float64
+
+// TakeTurns lets every side do a round, rounds times, one after another; each second time in
+// the other direction, so that a machine that becomes slower does so for all. A nil side is left out.
+func TakeTurns(ctx context.Context, rounds int, sides ...Side) (Turns, error) {
+	figures := make(Turns, len(sides))
+	for round := range rounds {
+		for i := range sides {
+			if round%2 == 1 {
+				i = len(sides) - 1 - i
+			}
+			if sides[i] == nil {
 				continue
 			}
-			v, err := side(ctx)
+			v, err := sides[i](ctx)
 			if err != nil {
 				return nil, err
 			}
 			figures[i] = append(figures[i], v)
 		}
 	}
-	medians := make([]float64, len(sides))
-	for i := range sides {
-		medians[i] = Median(figures[i])
+	return figures, nil
+}
+
+// Medians returns each side's, 0 of one that was left out.
+func (t Turns) Medians() []float64 {
+	all := make([]float64, len(t))
+	for i := range t {
+		all[i] = Median(t[i])
 	}
-	return medians, nil
+	return all
+}
+
+// Compare fills in the figures of a row in which side us is held against side them: the medians of
+// both, and of the ratios of each round its median and its quartiles.
+func (t Turns) Compare(r Row, us, them int) Row {
+	r.Us, r.Theirs = Median(t[us]), Median(t[them])
+	if len(t[them]) == 0 {
+		return r
+	}
+	ratios := make([]float64, len(t[us]))
+	for i := range ratios {
+		ratios[i] = t[us][i] / t[them][i]
+	}
+	r.Ratio, r.Low, r.High = Median(ratios), Quantile(ratios, 0.25), Quantile(ratios, 0.75)
+	return r
+}
+
+// InTurns is TakeTurns for who wants the medians only.
+func InTurns(ctx context.Context, rounds int, sides ...Side) ([]float64, error) {
+	t, err := TakeTurns(ctx, rounds, sides...)
+	if err != nil {
+		return nil, err
+	}
+	return t.Medians(), nil
 }
 
 // Median returns the middle of the figures, 0 of none.

@@ -24,6 +24,8 @@ type Row struct {
 	Theirs  float64 `json:"theirs,omitempty"`  // the peer's figure
 	Missing string  `json:"missing,omitempty"` // why the peer has none
 	Ratio   float64 `json:"ratio,omitempty"`   // us / theirs
+	Low     float64 `json:"low,omitempty"`     // a quarter of the rounds have a lower ratio
+	High    float64 `json:"high,omitempty"`    // a quarter of them a higher one
 	Goal    *Goal   `json:"goal,omitempty"`    // nil: the row is there to be looked at
 	Met     *bool   `json:"met,omitempty"`     // nil: cannot be said
 	Note    string  `json:"note,omitempty"`
@@ -31,10 +33,10 @@ type Row struct {
 
 // Judge fills in the ratio and whether the goal is met.
 func (r *Row) Judge() {
-	if r.Theirs != 0 {
+	if r.Theirs != 0 && r.Ratio == 0 {
 		r.Ratio = r.Us / r.Theirs
 	}
-	if r.Goal == nil || r.Goal.Ratio && r.Theirs == 0 {
+	if r.Goal == nil || r.Missing != "" || r.Goal.Ratio && r.Theirs == 0 {
 		return
 	}
 	v := r.Us
@@ -61,9 +63,17 @@ func Print(out io.Writer, rows []Row) {
 	w.Flush()
 	for _, r := range rows {
 		if r.Note != "" {
-			fmt.Fprintf(out, "\n%s: %s\n", r.Measure, r.Note)
+			fmt.Fprintf(out, "\n%s%s: %s\n", r.Measure, r.beside(), r.Note)
 		}
 	}
+}
+
+// beside tells rows of one measure apart.
+func (r *Row) beside() string {
+	if r.Peer == "" {
+		return ""
+	}
+	return ", beside " + r.Peer
 }
 
 func (r *Row) peer() string {
@@ -79,6 +89,9 @@ func (r *Row) peer() string {
 func (r *Row) ratio() string {
 	if r.Ratio == 0 {
 		return "–"
+	}
+	if r.Low != 0 && r.Low != r.High {
+		return number(r.Ratio) + " × (" + number(r.Low) + "–" + number(r.High) + ")"
 	}
 	return number(r.Ratio) + " ×"
 }

@@ -11,7 +11,7 @@ import (
 
 // first: the first answer of a bundle that is stored and of which no process
 // runs, as a boss sees it that has just connected; then the same of a script.
-func (b *Bench) first(ctx context.Context) ([]rig.Row, error) {
+func (b *bench) first(ctx context.Context) ([]rig.Row, error) {
 	n, err := b.up(ctx, "--idle", "100ms")
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (b *Bench) first(ctx context.Context) ([]rig.Row, error) {
 	if _, err := boss.Ask(ctx, "first", 2); err != nil { // it is stored now
 		return nil, err
 	}
-	rounds := b.size(7, 1)
+	rounds := b.Size(7, 1)
 	if b.Quick {
 		rounds = 3
 	}
@@ -51,9 +51,9 @@ func (b *Bench) first(ctx context.Context) ([]rig.Row, error) {
 		return nil, err
 	}
 	return []rig.Row{
-		{Measure: "first answer of a stored bundle that is not running", Unit: "ms", Us: m[0], Goal: atMost(100),
+		{Measure: "first answer of a stored bundle that is not running", Unit: "ms", Us: m[0], Goal: rig.AtMost(100),
 			Note: fmt.Sprintf("the second answer takes %.0f µs", rig.Median(program))},
-		{Measure: "first answer of a JS function that is not running", Unit: "ms", Us: m[1], Goal: atMost(20),
+		{Measure: "first answer of a JS function that is not running", Unit: "ms", Us: m[1], Goal: rig.AtMost(20),
 			Note: fmt.Sprintf("the second answer takes %.0f µs", rig.Median(js))},
 	}, nil
 }

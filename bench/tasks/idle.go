@@ -10,7 +10,7 @@ import (
 
 // idle: what a node costs that has nothing to do, as the operating system
 // counts its process, a few seconds after its start.
-func (b *Bench) idle(ctx context.Context) ([]rig.Row, error) {
+func (b *bench) idle(ctx context.Context) ([]rig.Row, error) {
 	n, err := b.up(ctx)
 	if err != nil {
 		return nil, err
@@ -36,7 +36,7 @@ func (b *Bench) idle(ctx context.Context) ([]rig.Row, error) {
 	}
 	share := (after - before).Seconds() / time.Since(began).Seconds()
 	return []rig.Row{
-		{Measure: "idle node, resident", Unit: "MB", Us: float64(rss) / 1e6, Goal: atMost(60)},
-		{Measure: "idle node, of a core", Unit: "%", Us: 100 * share, Goal: atMost(1)},
+		{Measure: "idle node, resident", Unit: "MB", Us: float64(rss) / 1e6, Goal: rig.AtMost(60)},
+		{Measure: "idle node, of a core", Unit: "%", Us: 100 * share, Goal: rig.AtMost(1)},
 	}, nil
 }

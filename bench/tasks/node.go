@@ -17,7 +17,7 @@ import (
 
 // node is a running node and whoever was started to use it. Stop it.
 type node struct {
-	b     *Bench
+	b     *bench
 	home  string
 	url   string
 	proc  *rig.Child
@@ -26,7 +26,7 @@ type node struct {
 }
 
 // up starts a node in a home of its own: become up with more arguments.
-func (b *Bench) up(ctx context.Context, args ...string) (*node, error) {
+func (b *bench) up(ctx context.Context, args ...string) (*node, error) {
 	home, err := os.MkdirTemp(b.Dir, "home-")
 	if err != nil {
 		return nil, err
@@ -126,7 +126,7 @@ type us struct {
 
 // ours starts a node with so many workers and a boss, and makes calls until
 // all is warm.
-func (b *Bench) ours(ctx context.Context, workers int, args ...string) (us, error) {
+func (b *bench) ours(ctx context.Context, workers int, args ...string) (us, error) {
 	n, err := b.up(ctx, append(args, "--workers", strconv.Itoa(workers))...)
 	if err != nil {
 		return us{}, err
