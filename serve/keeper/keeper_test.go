@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -286,6 +287,37 @@ func TestDeploy_SwapsUnderLoadAndLeaksNothing(t *testing.T) {
 	b.settled(uint64(swaps+2), 1)
 	if got := openFiles(t); got != files {
 		t.Errorf("got %d open files, want %d", got, files)
+	}
+}
+
+// tiny is a program that costs next to nothing: it says that it is ready, and leaves when it is told
+// to, or when its keeper is gone. It accepts nothing.
+func tiny() keeper.Program {
+	ready := `{"ready":{}}`
+	hear := "dd bs=64k count=1 <&3"
+	script := fmt.Sprintf(`%s; printf '\000\000\000\%03o%s' >&3; %s`, hear, len(ready), ready, hear)
+	return keeper.Program{Path: "/bin/sh", Args: []string{"-c", script}, Env: []string{"PATH=" + os.Getenv("PATH")}}
+}
+
+func TestDeploy_AThousandSwapsLeakNothing(t *testing.T) {
+	swaps := 1000
+	if testing.Short() {
+		swaps = 100
+	}
+	b := newBench(t, nil)
+	b.deploy(tiny(), 2)
+	b.settled(1, 2)
+	files, before := openFiles(t), runtime.NumGoroutine()
+	for range swaps {
+		b.deploy(tiny(), 2)
+	}
+	b.settled(uint64(swaps+1), 2)
+	if got := openFiles(t); got != files {
+		t.Errorf("got %d open files, want %d", got, files)
+	}
+	quiet(t, before+1) // the newest one's probation is watched
+	if b.Status().Report != "" {
+		t.Errorf("one did not last: %s", b.Status().Report)
 	}
 }
 
