@@ -34,7 +34,7 @@
 //   - Processes of other programs are never moved to another control group, and a child never leaves the
 //     one that this program is in: the administrator's limits stay in force.
 //   - Control groups are removed with the last process in them. What a killed program leaves
-//     behind, empty, is removed by the next one that uses the same place.
+//     behind, its groups and whoever lives on in them, is ended by the next one that uses the same place.
 //
 // # What breaks
 //

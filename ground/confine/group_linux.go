@@ -174,12 +174,13 @@ func (g *group) remove() {
 	g.own.closeIfEmpty()
 }
 
-func removeTree(dir string) {
+// removeTree removes a folder of groups, as far as they are empty.
+func removeTree(dir string) error {
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
 		if e.IsDir() {
 			removeTree(filepath.Join(dir, e.Name()))
 		}
 	}
-	unix.Rmdir(dir)
+	return unix.Rmdir(dir)
 }

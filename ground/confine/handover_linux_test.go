@@ -37,6 +37,7 @@ func left(t *testing.T, fds ...int) *reexec.In {
 // TestAdopt_GroupsGoOnInTheNextProgram takes plain folders for control groups: what is written into
 // them is not at stake.
 func TestAdopt_GroupsGoOnInTheNextProgram(t *testing.T) {
+	mine.last = 0
 	place := t.TempDir()
 	dir := filepath.Join(place, ownPrefix+"1")
 	for _, name := range []string{"4", "9"} {

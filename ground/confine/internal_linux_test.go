@@ -279,7 +279,20 @@ func TestGroup_WhatADeadProgramLeftIsRemoved(t *testing.T) {
 		}
 	}
 	g := groupIn(t, place)
+	in, err := os.Open(filepath.Join(dead, "2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	cmd := exec.Command("/bin/sleep", "60") // has outlived the program that started it
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(in.Fd())}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
 	removeStale(place)
+	if cmd.Wait(); cmd.ProcessState.String() != "signal: killed" {
+		t.Errorf("got %s", cmd.ProcessState)
+	}
 	if _, err := os.Stat(dead); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("it is there: %v", err)
 	}

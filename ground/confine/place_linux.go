@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -224,14 +225,19 @@ func lockDir(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// removeStale removes what dead programs left in a place. What still runs there keeps its group.
+// removeStale removes what dead programs left in a place, and kills what still runs there: nobody else would.
 func removeStale(place string) {
 	all, _ := filepath.Glob(filepath.Join(place, ownPrefix+"*"))
 	for _, dir := range all {
-		if lock, err := lockDir(dir); err == nil {
-			removeTree(dir)
-			lock.Close()
+		lock, err := lockDir(dir)
+		if err != nil {
+			continue
 		}
+		write(dir, "cgroup.kill", "1")
+		for wait := time.Millisecond; removeTree(dir) != nil && wait < 100*time.Millisecond; wait *= 2 {
+			time.Sleep(wait) // until they are dead
+		}
+		lock.Close()
 	}
 }
 

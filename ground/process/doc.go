@@ -16,7 +16,9 @@
 //     get its number, so no stranger is ever signalled.
 //   - [Process.Kill] returns nil only when the child is reaped and no process of
 //     its group runs any more. Otherwise its error lists who survived.
-//   - On Linux a child is killed by the kernel when the parent dies, however it dies.
+//   - On Linux a child is killed by the kernel when the parent dies, however it dies. What
+//     the child has started itself is not, unless it sees to that in the same way, or a control group holds
+//     it: then the next program that uses the place ends it.
 //   - [Process.Done] closes when the child is reaped and its output was handed to
 //     the writers. A process that escaped the group and holds the output open
 //     delays this by at most 100 ms; its later output is lost.

@@ -28,7 +28,7 @@ import (
 	"github.com/universal-server/become/serve/service"
 )
 
-// doingEnv makes the test binary serve doing instead of answering.
+// doingEnv makes the test binary serve something else than answering: doing, or programs.
 const doingEnv = "MASTER_TEST_DOING"
 
 // filled is what "fill" takes.
@@ -81,7 +81,7 @@ func tell(addr, line string) (string, error) {
 func plain(t *testing.T) master.Program {
 	t.Helper()
 	p := program(t)
-	p.Env = append(p.Env, doingEnv+"=1")
+	p.Env = append(p.Env, doingEnv+"=doing")
 	info, ok := debug.ReadBuildInfo()
 	if !ok || !slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		return p
@@ -163,7 +163,7 @@ func TestLimits_LandlockHoldsInTheService(t *testing.T) {
 		}
 	}
 	p := program(t)
-	p.Env = append(p.Env, doingEnv+"=1")
+	p.Env = append(p.Env, doingEnv+"=doing")
 	s := master.Spec{Listen: []string{"127.0.0.1:0"}, Procs: 1, Landlock: &confine.Landlock{ReadOnly: []string{filepath.Join(dir, "open")}}}
 	if err := m.Deploy(t.Context(), s, p); fault.KindOf(err) == fault.Invalid {
 		t.Skip(err) // a kernel without

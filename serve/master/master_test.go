@@ -23,13 +23,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(keepEnv) != "" {
+		keep()
+	}
 	if !service.Kept() {
 		os.Exit(m.Run())
 	}
-	offered := answering()
-	if os.Getenv(doingEnv) != "" {
-		offered = doing()
-	}
+	offered := map[string]func() service.Service{"": answering, "doing": doing, "programs": programs}[os.Getenv(doingEnv)]()
 	if err := service.RunKept(context.Background(), []service.Service{offered}, nil); err != nil {
 		os.Exit(1)
 	}
