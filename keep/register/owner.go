@@ -31,28 +31,37 @@ type OwnerOptions struct {
 // nil when ctx has ended and the operations under way are answered, or ln's error. It closes ln. The
 // answers to the operations of one line come in their order.
 func Serve(ctx context.Context, ln net.Listener, token []byte, reg Swapper, opts *OwnerOptions) error {
-	var o OwnerOptions
+	defer ln.Close()
+	s := &owner{reg: reg, token: token}
 	if opts != nil {
-		o = *opts
+		s.opts = *opts
 	}
-	if o.Identity == "" {
-		o.Identity = rand.Text()
+	if s.opts.Identity == "" {
+		s.opts.Identity = rand.Text()
 	}
-	if len(o.Identity) > maxIdentity {
-		ln.Close()
+	if len(s.opts.Identity) > maxIdentity {
 		return fault.Text(fault.Invalid, "serve register", "", "its identity is too long")
 	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
+	if s.opts.Logger == nil {
+		s.opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(ctx)
+	var lines sync.WaitGroup
+	defer lines.Wait()
 	defer stop()
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer stop() // before the waiting
-	defer ln.Close()
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
-	s := &owner{reg: reg, token: token, opts: o}
+	return s.accept(ctx, ln, &lines)
+}
+
+// owner is who serves a register.
+type owner struct {
+	reg   Swapper
+	token []byte
+	opts  OwnerOptions
+}
+
+// accept takes lines until ctx ends.
+func (s *owner) accept(ctx context.Context, ln net.Listener, lines *sync.WaitGroup) error {
 	slots := make(chan struct{}, maxLines)
 	for pause := time.Duration(0); ; {
 		select {
@@ -63,7 +72,7 @@ func Serve(ctx context.Context, ln net.Listener, token []byte, reg Swapper, opts
 		nc, err := ln.Accept()
 		if err == nil {
 			pause = 0
-			wg.Go(func() {
+			lines.Go(func() {
 				defer func() { <-slots }()
 				s.serve(ctx, nc)
 			})
@@ -78,19 +87,12 @@ func Serve(ctx context.Context, ln net.Listener, token []byte, reg Swapper, opts
 		}
 		// Most likely there are too many open files: some will be closed.
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		o.Logger.Warn("cannot accept now", "err", err)
+		s.opts.Logger.Warn("cannot accept now", "err", err)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}
-}
-
-// owner is who serves a register.
-type owner struct {
-	reg   Swapper
-	token []byte
-	opts  OwnerOptions
 }
 
 // serve answers one line until it or ctx ends.
