@@ -172,42 +172,6 @@ func TestServe_ErrorsTravel(t *testing.T) {
 	}
 }
 
-func TestServe_OperationsOfConcurrentCallsTravelTogether(t *testing.T) {
-	path := socketPath(t)
-	kv := &stuck{make(chan struct{}), make(chan struct{})}
-	own(t, path, kv, nil)
-	r := dial(t, path)
-	const calls = 500
-	var wg sync.WaitGroup
-	wg.Go(func() { r.Swap(t.Context(), nil) })
-	<-kv.begun
-	var asked sync.WaitGroup
-	for range calls {
-		asked.Add(1)
-		wg.Go(func() {
-			asked.Done()
-			if _, err := register.CAS(t.Context(), r, register.Uint(0), register.Uint(0)); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	asked.Wait()
-	go func() {
-		for {
-			select {
-			case <-kv.begun:
-			case <-t.Context().Done():
-				return
-			}
-		}
-	}()
-	close(kv.let)
-	wg.Wait()
-	if got := r.Trips(); got > calls/10 {
-		t.Errorf("%d trips for %d calls", got, calls)
-	}
-}
-
 // raw opens a line by hand.
 func raw(t *testing.T, path string) *line.Conn {
 	nc, err := net.Dial("unix", path)

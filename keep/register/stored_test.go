@@ -129,50 +129,6 @@ func (s *slow) Swap(ctx context.Context, key string, value []byte, revision uint
 	return s.KV.Swap(ctx, key, value, revision)
 }
 
-func TestStored_OperationsTravelTogether(t *testing.T) {
-	const calls = 1000
-	kv := &slow{bucket(t, mem.New().Connect()), make(chan struct{}), make(chan struct{})}
-	r := stored(t, kv, "r")
-	var wg sync.WaitGroup
-	var wins atomic.Int64
-	swap := func(i uint64) {
-		if got, err := register.CAS(t.Context(), r, register.Uint(1), register.Uint(i)); err != nil {
-			t.Error(err)
-		} else if got == register.Uint(1) {
-			wins.Add(1)
-		}
-	}
-	wg.Go(func() { register.CAS(t.Context(), r, register.Uint(0), register.Uint(1)) })
-	<-kv.begun
-	var asked sync.WaitGroup
-	for i := range uint64(calls) {
-		asked.Add(1)
-		wg.Go(func() {
-			asked.Done()
-			swap(i + 2)
-		})
-	}
-	asked.Wait()
-	go func() {
-		for {
-			select {
-			case kv.let <- struct{}{}:
-			case <-kv.begun:
-			case <-t.Context().Done():
-				return
-			}
-		}
-	}()
-	wg.Wait()
-	// The goroutines that had not come as far when the first trip ended need some more.
-	if got := r.Trips(); got > calls/10 {
-		t.Errorf("%d trips for %d operations", got, calls)
-	}
-	if wins.Load() != 1 {
-		t.Errorf("%d operations found 1", wins.Load())
-	}
-}
-
 func TestStored_OneRoundTripWhileNobodyElseWrites(t *testing.T) {
 	views := faultyViews(t, 2, false, false)
 	a, b := stored(t, views[0], "r"), stored(t, views[1], "r")
