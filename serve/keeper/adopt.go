@@ -52,11 +52,14 @@ func (r *reading) all() error {
 		return err
 	}
 	for _, s := range r.Sockets {
-		f, err := r.in.File(s.File)
-		if err != nil {
-			return err
+		one := Socket{Socket: s.Socket}
+		if s.File != 0 {
+			var err error
+			if one.File, err = r.in.File(s.File); err != nil {
+				return err
+			}
 		}
-		r.open = append(r.open, Socket{Socket: s.Socket, File: f})
+		r.open = append(r.open, one)
 	}
 	slots, err := r.slots()
 	if err == nil {
@@ -200,6 +203,8 @@ func (r *reading) life(s *slot, st *lifeState) (*life, error) {
 		return nil, err
 	}
 	l.child, s.gen.held = child, child.Held()
+	l.seats = r.seats(st.Seats)
+	s.senders = l.seats.senders
 	nc := child.Control()
 	if nc != nil {
 		l.conn = line.New(nc, &line.Options{Received: st.Received})

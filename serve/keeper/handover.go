@@ -56,6 +56,9 @@ func (k *Keeper) nextStandstill() *standstill {
 // what Adopt needs there. The processes serve on, and nobody looks after them until Adopt or
 // TakeBack, one of which has to follow. Operations wait.
 //
+// Who hands connections over to the processes, see Seats, should have stopped: connections that a process
+// has not taken when ctx ends are lost if it dies before it does.
+//
 // It waits for the operation under way and for processes that are starting or ending. Errors, after which all
 // goes on as before: fault.Busy when ctx ends before that, with what was waited for;
 // fault.Conflict when it is handed over already, those of process.Handover, fault.Canceled after Close.
@@ -197,11 +200,15 @@ func (l *life) quiet(h *standstill) (process.State, error) {
 			l.hearOrNot(wire.FromProcess{}, false)
 		}
 	}
+	if err := l.seats.freeze(h.ctx, h.out); err != nil {
+		return process.State{}, err
+	}
 	return l.child.Handover(h.ctx, h.out)
 }
 
-// resume hears the process again.
+// resume hears the process again, and lets connections come to it.
 func (l *life) resume() {
+	l.thaw()
 	if !l.silent && !l.listens {
 		l.child.Control().SetReadDeadline(time.Time{})
 		l.listen()

@@ -29,7 +29,8 @@ const (
 // Socket is an open socket that the processes inherit.
 type Socket struct {
 	wire.Socket
-	// File stays the caller's, to be closed after Close.
+	// File stays the caller's, to be closed after Close. A socket with a Route needs none: no process
+	// inherits it, see Seats.
 	File *os.File
 }
 
@@ -92,7 +93,7 @@ func (p Program) environ() []string {
 
 func checkSockets(all []Socket) error {
 	for i, s := range all {
-		if s.File == nil {
+		if s.File == nil && s.Route == "" {
 			return fmt.Errorf("socket %d has no file", i)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
@@ -41,6 +40,7 @@ type life struct {
 	s       *slot
 	child   *process.Process
 	conn    *line.Conn
+	seats   *seats
 	talk    sync.WaitGroup // those who send and receive; awaited by finish
 	sends   sync.WaitGroup // those who send
 	heard   chan wire.FromProcess
@@ -104,33 +104,36 @@ func (l *life) live() end {
 
 func (l *life) start() error {
 	k, g := l.s.k, l.s.gen
-	sockets := k.socketsOf(g.program)
+	seats, err := newSeats(k.socketsOf(g.program))
+	if err != nil {
+		return err
+	}
 	spec := process.Spec{
 		Path: g.program.Path, Args: g.program.Args, Dir: g.program.Dir,
 		Env: g.program.environ(), Confine: g.program.Confine,
-		Stderr: l.words, Control: true, ExtraFiles: make([]*os.File, len(sockets)),
+		Stderr: l.words, Control: true, ExtraFiles: seats.files,
 	}
 	if l.stdout != nil {
 		spec.Stdout = l.stdout
 	}
 	order := wire.Start{
 		Service: g.program.Service, Generation: g.number, Process: l.s.status.Number, Settings: g.program.Settings,
-		Sockets: make([]wire.Socket, len(sockets)),
+		Sockets: seats.sockets,
 	}
 	if m := g.program.Manners; m != (manners.Manners{}) {
 		order.Manners = &m
 	}
-	for i, s := range sockets {
-		spec.ExtraFiles[i], order.Sockets[i] = s.File, s.Socket
-	}
 	child, err := process.Start(k.alive, spec)
+	seats.started()
 	if err != nil {
+		seats.finish()
 		return err
 	}
-	l.child, l.conn = child, line.New(child.Control(), nil)
+	l.child, l.conn, l.seats = child, line.New(child.Control(), nil), seats
 	l.s.set(func(st *ProcessStatus) {
 		st.State, st.PID, st.Started, st.Open, st.Accepted = Starting, child.PID(), time.Now(), 0, 0
 		g.held = child.Held()
+		l.s.senders = seats.senders
 	})
 	k.opts.Logger.Debug("serving process started", "generation", g.number, "process", order.Process, "pid", child.PID(), "held to", child.Held())
 	l.late = alarmIn(k.opts.StartWithin)
@@ -294,6 +297,7 @@ func (l *life) finish(killed string) {
 		l.conn.Close()
 	}
 	l.talk.Wait()
+	l.seats.finish()
 	select {
 	case <-l.child.Done():
 	case <-time.After(hearWithin):

@@ -3,6 +3,8 @@ package keeper
 import (
 	"sync"
 	"time"
+
+	"github.com/universal-server/become/serve/handoff"
 )
 
 // slot is the place of one process in a generation. Its goroutine, run, keeps a process in it
@@ -17,8 +19,9 @@ type slot struct {
 	next    next          // how run begins
 
 	// Guarded by k.mu:
-	status ProcessStatus
-	still  *still // while the slot stands still
+	status  ProcessStatus
+	still   *still            // while the slot stands still
+	senders []*handoff.Sender // of the process, by socket; see seats
 }
 
 // next is what a slot does next: it goes on with a process, hears that one is lost, or starts one after

@@ -36,7 +36,7 @@ type Handover struct {
 
 type socketState struct {
 	wire.Socket
-	File int `json:"file"`
+	File int `json:"file"` // 0 for none
 }
 
 type programState struct {
@@ -78,6 +78,7 @@ type slotState struct {
 
 type lifeState struct {
 	Child    process.State `json:"child"`
+	Seats    []seatState   `json:"seats,omitempty"`    // by socket, if any is
 	Received []byte        `json:"received,omitempty"` // on the line, and not yet heard
 	Silent   bool          `json:"silent,omitempty"`
 	Ready    time.Time     `json:"ready,omitzero"`
@@ -161,9 +162,11 @@ func (w *writing) sockets(all []Socket) (places []int, err error) {
 	for _, s := range all {
 		place, ok := w.known[s]
 		if !ok {
-			fd, err := w.out.Add(s.File)
-			if err != nil {
-				return nil, err
+			fd := 0
+			if s.File != nil {
+				if fd, err = w.out.Add(s.File); err != nil {
+					return nil, err
+				}
 			}
 			place = len(w.Sockets)
 			w.known[s] = place
@@ -213,7 +216,7 @@ func (l *life) state(child process.State) *lifeState {
 		Child: child, Silent: l.silent, Ready: l.ready, Late: l.late.at, Deadline: l.deadline.at,
 		Told: l.end.told, Err: marshal(l.end.err), Hopeless: l.end.hopeless,
 		Words: slices.Clone(l.words.tail), Headline: l.words.headline,
-		Stdout: rest(l.stdout), Stderr: rest(l.stderr),
+		Stdout: rest(l.stdout), Stderr: rest(l.stderr), Seats: l.seats.frozen.states(),
 	}
 	if l.conn != nil {
 		st.Received = l.conn.Detach()

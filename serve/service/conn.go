@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/universal-server/become/serve/handoff"
 )
 
 // listener accepts for a service: not before the probe, not above the limit, not in the drain.
@@ -137,6 +139,10 @@ func (r *run) track(c net.Conn) net.Conn {
 		own = &tcpConn{c, t}
 	case *net.UnixConn:
 		own = &unixConn{c, t}
+	case *handoff.TCPConn:
+		own = &handedTCP{c, t}
+	case *handoff.UnixConn:
+		own = &handedUnix{c, t}
 	default:
 		own = &otherConn{c, t}
 	}

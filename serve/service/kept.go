@@ -93,7 +93,7 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 	}
 	var sockets []*socket.Socket
 	for i, w := range start.Sockets {
-		one, err := socket.Inherit(fd+1+i, w)
+		one, err := inherit(fd+1+i, w)
 		if err != nil {
 			return err
 		}

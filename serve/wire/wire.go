@@ -32,13 +32,18 @@ type Start struct {
 	Sockets []Socket `json:"sockets"`
 }
 
-// Socket is an open socket that all processes of a service share.
+// Socket is an open socket that all processes of a service share, or at which their keeper's program
+// accepts for them.
 type Socket struct {
 	// Name tells a service's sockets apart: "http", "admin"; the first is usually "".
 	Name string `json:"name,omitempty"`
 	// Network is tcp, udp or unix; Addr the address really bound.
 	Network string `json:"network"`
 	Addr    string `json:"addr"`
+	// Route, if it is not empty, says that the process does not accept: its descriptor is the end of a pair
+	// on which connections are handed over to it, see package handoff. It is the policy by which
+	// they are, see package router.
+	Route string `json:"route,omitempty"`
 }
 
 // Drain tells the process to accept no more, end what is open, and leave.
