@@ -56,13 +56,19 @@ var rules = []rule{
 		of: []string{"serve/socket", "serve/service", "serve/wire", "serve/manners"}, never: []string{"serve/keeper"},
 		why: "keeper and serving process meet at the line, as their processes do",
 	}, {
-		of: []string{"serve/keeper"}, never: []string{"serve/service"},
+		of: []string{"serve/keeper"}, never: []string{"serve/service", "serve/router"},
 		why: "keeper and serving process meet at the line, as their processes do",
+	}, {
+		of: []string{"serve/handoff"}, never: []string{"serve/keeper", "serve/service", "serve/router", "serve/master"},
+		why: "it is the wire between who accepts and who serves",
+	}, {
+		of: []string{"serve/router"}, never: []string{"serve/keeper", "serve/service", "serve/master"},
+		why: "who passes connections and who keeps processes meet at the seats",
 	}, {
 		of: []string{"serve/stock"}, never: []string{"serve/keeper", "serve/master"},
 		why: "what serves does not know who keeps it",
 	}, {
-		of: []string{"."}, never: []string{"serve/keeper", "serve/master", "serve/stock", "node", "cmd", "examples", "ground/bus/embed", "work/engine/js", "work/engine/js/prepare"},
+		of: []string{"."}, never: []string{"serve/keeper", "serve/master", "serve/router", "serve/stock", "node", "cmd", "examples", "ground/bus/embed", "work/engine/js", "work/engine/js/prepare"},
 		why: "a program that travels is small",
 	}, {
 		of: []string{"node"}, never: []string{"cmd", "examples", "work/worker", "work/boss", "work/engine/js", "work/engine/native"},

@@ -40,6 +40,7 @@ var examples = map[string]func(t *testing.T, p program){
 	"crunch":      crunch,
 	"factorial":   factorial,
 	"futures":     futures,
+	"handoff":     handoff,
 	"hello":       hello,
 	"patch":       patch,
 	"pool":        pool,
@@ -47,7 +48,7 @@ var examples = map[string]func(t *testing.T, p program){
 }
 
 // services are those examples that serve: they are not run on a fleet.
-var services = map[string]bool{"casvariants": true, "crunch": true, "hello": true}
+var services = map[string]bool{"casvariants": true, "crunch": true, "handoff": true, "hello": true}
 
 func TestMain(m *testing.M) {
 	// The node of these tests hosts scripts in this binary, as the command does in its own.

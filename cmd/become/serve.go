@@ -90,8 +90,12 @@ func (a *app) serve(ctx context.Context, o serving) error {
 	}
 	signals := a.takeSignals()
 	for _, s := range m.Status().Sockets {
-		a.done(map[string]any{"serving": o.what, "network": s.Network, "address": s.Addr, "processes": o.spec.Procs},
-			fmt.Sprintf("become: serving %s at %s://%s, processes: %d", o.what, s.Network, s.Addr, o.spec.Procs))
+		fields := map[string]any{"serving": o.what, "network": s.Network, "address": s.Addr, "processes": o.spec.Procs}
+		text := fmt.Sprintf("become: serving %s at %s://%s, processes: %d", o.what, s.Network, s.Addr, o.spec.Procs)
+		if s.Route != "" {
+			fields["route"], text = s.Route, text+", route: "+s.Route
+		}
+		a.done(fields, text)
 	}
 	if held := m.Status().Held; len(held) > 0 && o.spec.Confined() {
 		fmt.Fprintf(a.err, "become: each process is held to %s\n", strings.Join(held, ", "))

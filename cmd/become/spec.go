@@ -26,6 +26,7 @@ func (s *specFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&s.spec.Listen, "listen", nil, "`address`: :8080, 127.0.0.1:0, udp://host:port or unix:/path; may be repeated")
 	f.IntVar(&s.spec.Procs, "procs", 2, "`processes` that share the sockets")
 	f.DurationVar(&s.drain, "drain", 30*time.Second, "`time` that open connections may go on when their process leaves")
+	f.StringVar(&s.spec.Route, "route", "", "accept here and pass each connection to a process, by `policy`: least, ip, line or header:NAME")
 	f.StringVar(&s.spec.Service, "service", "", "which `service`, of a program that offers several")
 	f.StringVar(&s.settings, "settings", "", "the service's settings, as `JSON` or @FILE")
 	for _, one := range s.spec.Manners.Flags() {
@@ -36,7 +37,7 @@ func (s *specFlags) add(f *pflag.FlagSet) {
 
 // given says whether any of the flags is on the command line.
 func (s *specFlags) given(cmd *cobra.Command) bool {
-	names := append([]string{"listen", "procs", "drain", "service", "settings"}, limitNames...)
+	names := append([]string{"listen", "procs", "drain", "route", "service", "settings"}, limitNames...)
 	for _, one := range s.spec.Manners.Flags() {
 		names = append(names, one.Name)
 	}

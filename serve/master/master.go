@@ -45,6 +45,7 @@ type Master struct {
 	deploys int     // counts them
 	sockets []*held // all that are open
 	used    []*held // those of the version that serves
+	routed  bool    // it has a Route
 }
 
 // New returns a master without sockets and processes.
@@ -70,19 +71,13 @@ func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
 	if err := spec.Check(); err != nil {
 		return err
 	}
-	m.mu.Lock()
-	all, fresh, err := m.open(ctx, spec)
+	all, mine, err := m.begin(ctx, spec)
 	if err != nil {
-		m.mu.Unlock()
 		return err
 	}
-	m.sockets = append(m.sockets, fresh...)
-	m.deploys++
-	mine := m.deploys
-	m.mu.Unlock()
 	err = m.Keeper.Deploy(ctx, keeper.Program{
 		Path: p.Path, Args: p.Args, Env: p.Env, Dir: p.Dir,
-		Service: spec.Service, Settings: spec.Settings, Manners: spec.Manners, Sockets: kept(all), DrainWithin: spec.drain(),
+		Service: spec.Service, Settings: spec.Settings, Manners: spec.Manners, Sockets: kept(all, spec.Route), DrainWithin: spec.drain(),
 		Confine: spec.confine(),
 	}, spec.Procs)
 	m.mu.Lock()
@@ -91,11 +86,28 @@ func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
 		m.keep(m.used)
 		return err
 	}
-	m.used = all
+	m.used, m.routed = all, spec.Route != ""
 	if len(m.sockets) > len(all) {
 		m.wg.Go(func() { m.afterProbation(mine) })
 	}
 	return nil
+}
+
+// begin opens the sockets of a spec, and returns them and the number of the deploy.
+func (m *Master) begin(ctx context.Context, spec Spec) (all []*held, mine int, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.checkRoute(spec); err != nil {
+		return nil, 0, err
+	}
+	all, fresh, err := m.open(ctx, spec)
+	if err != nil {
+		return nil, 0, err
+	}
+	m.sockets = append(m.sockets, fresh...)
+	m.route(spec, all)
+	m.deploys++
+	return all, m.deploys, nil
 }
 
 // Prepare opens the sockets of a spec and starts nothing: connects wait until Deploy.
@@ -164,7 +176,10 @@ func (m *Master) afterProbation(mine int) {
 // serving are the sockets that a status speaks of; the caller holds mu.
 func (m *Master) serving(those []wire.Socket) (used []*held) {
 	for _, h := range m.sockets {
-		if slices.ContainsFunc(those, func(w wire.Socket) bool { return w == h.socket.Socket }) {
+		if slices.ContainsFunc(those, func(w wire.Socket) bool {
+			w.Route = ""
+			return w == h.socket.Socket
+		}) {
 			used = append(used, h)
 		}
 	}
@@ -174,6 +189,7 @@ func (m *Master) serving(those []wire.Socket) (used []*held) {
 // Close tells all processes to drain, and when they are gone closes the sockets. When
 // ctx ends the processes are killed.
 func (m *Master) Close(ctx context.Context) error {
+	m.closeRouters(ctx)
 	err := m.Keeper.Close(ctx)
 	m.wg.Wait()
 	m.mu.Lock()

@@ -8,7 +8,7 @@ import (
 	"sync"
 
 	"github.com/universal-server/become/ground/fault"
-	"github.com/universal-server/become/serve/keeper"
+	"github.com/universal-server/become/serve/router"
 	"github.com/universal-server/become/serve/socket"
 )
 
@@ -95,9 +95,17 @@ type held struct {
 	asked  string // as in Spec.Listen
 	socket *socket.Socket
 	file   *os.File
+	router *router.Router // nil unless a version wanted one
 }
 
-func (h *held) close() error { return errors.Join(h.socket.Close(), h.file.Close()) }
+func (h *held) close() error {
+	if h.router != nil {
+		now, cancel := context.WithCancel(context.Background())
+		cancel() // no process serves this socket
+		h.router.Close(now)
+	}
+	return errors.Join(h.socket.Close(), h.file.Close())
+}
 
 func (h *held) bound() string {
 	return bare(socket.Address{Network: h.socket.Network, Addr: h.socket.Addr})
@@ -162,12 +170,4 @@ func (m *Master) closeAll(all []*held) error {
 		errs = append(errs, h.close())
 	}
 	return errors.Join(errs...)
-}
-
-func kept(all []*held) []keeper.Socket {
-	out := make([]keeper.Socket, len(all))
-	for i, h := range all {
-		out[i] = keeper.Socket{Socket: h.socket.Socket, File: h.file}
-	}
-	return out
 }

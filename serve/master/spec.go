@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/manners"
+	"github.com/universal-server/become/serve/router"
 	"github.com/universal-server/become/serve/socket"
 )
 
@@ -37,6 +39,9 @@ type Spec struct {
 	// NewPrivileges lets the processes start programs that have more privileges than they have, such
 	// as sudo. Default: such programs run without them, on Linux. Landlock goes before.
 	NewPrivileges bool `json:"new_privileges,omitempty"`
+	// Route, if it is not empty, lets the master accept and hand each connection to a process: it is
+	// the policy, see package router. Datagrams are not routed: all processes share their sockets.
+	Route string `json:"route,omitempty"`
 }
 
 // WithDefaults returns the spec with every default filled in.
@@ -65,10 +70,29 @@ func (s Spec) Check() error {
 	if err := s.Manners.Check(); err != nil {
 		return err
 	}
-	if _, err := s.addresses(); err != nil {
+	all, err := s.addresses()
+	if err != nil {
+		return err
+	}
+	if err := s.checkRoute(all); err != nil {
 		return err
 	}
 	return s.confine().Check()
+}
+
+// checkRoute says what is wrong with a policy, or with what it is for.
+func (s Spec) checkRoute(all []socket.Address) error {
+	if s.Route == "" {
+		return nil
+	}
+	if _, err := router.Parse(s.Route); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(a socket.Address) bool { return a.Network != "udp" }) {
+		return fault.Text(fault.Invalid, "check service", s.Service, "datagrams cannot be routed").
+			WithHint("leave the route out: all processes share the socket")
+	}
+	return nil
 }
 
 // Confined says whether the description asks for a limit.

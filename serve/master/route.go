@@ -1,0 +1,62 @@
+package master
+
+import (
+	"context"
+	"sync"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/keeper"
+	"github.com/universal-server/become/serve/router"
+)
+
+// checkRoute refuses to begin or to end routing while processes serve: what the router holds when the
+// last routed version leaves would have nobody to go to. The caller holds mu.
+func (m *Master) checkRoute(spec Spec) error {
+	if m.Status().Generation == 0 || m.routed == (spec.Route != "") {
+		return nil
+	}
+	how := "its connections are not routed, and cannot be while it serves"
+	if m.routed {
+		how = "its connections are routed, and have to be for as long as it serves"
+	}
+	return fault.Text(fault.Conflict, "deploy service", m.opts.Name, how).WithHint("stop it first, or leave this as it is")
+}
+
+// route starts the routers of the sockets that have none yet, if the spec asks for them. They accept as soon as
+// there is a process to hand to. The caller holds mu.
+func (m *Master) route(spec Spec, all []*held) {
+	if spec.Route == "" {
+		return
+	}
+	for _, h := range all {
+		if l, ok := h.socket.Listener.(router.Listener); ok && h.router == nil {
+			h.router = router.New(l, m.Keeper, &router.Options{Logger: m.opts.Logger})
+		}
+	}
+}
+
+// kept are the sockets as the keeper takes them.
+func kept(all []*held, route string) []keeper.Socket {
+	out := make([]keeper.Socket, len(all))
+	for i, h := range all {
+		out[i] = keeper.Socket{Socket: h.socket.Socket, File: h.file}
+		if h.socket.Listener != nil {
+			out[i].Route = route
+		}
+	}
+	return out
+}
+
+// closeRouters stops accepting, and returns when the processes have what was accepted or ctx ends.
+func (m *Master) closeRouters(ctx context.Context) {
+	m.mu.Lock()
+	all := m.sockets
+	m.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, h := range all {
+		if h.router != nil {
+			wg.Go(func() { h.router.Close(ctx) })
+		}
+	}
+	wg.Wait()
+}
