@@ -38,14 +38,15 @@ type Out struct {
 }
 
 // Add lets a file, a connection or a listener stay open and returns the number by which
-// the next program finds it. It stays the caller's, to be left open. An error when it is closed.
+// the next program finds it. It stays the caller's, to be left open. An error, and 0,
+// when it is closed.
 func (o *Out) Add(c syscall.Conn) (fd int, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return -1, fault.New(fault.Invalid, "keep file open", "", err)
+		return 0, fault.New(fault.Invalid, "keep file open", "", err)
 	}
 	if err := raw.Control(func(n uintptr) { fd = int(n) }); err != nil {
-		return -1, fault.New(fault.Invalid, "keep file open", "", err)
+		return 0, fault.New(fault.Invalid, "keep file open", "", err)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -77,17 +77,14 @@ func (k *Keeper) Handover(ctx context.Context, out *reexec.Out) (*Handover, erro
 	h.ctx, h.out = ctx, out
 	close(h.begun)
 	err := k.until(ctx, func() (bool, error) { return k.stillLocked(), h.err })
-	var st *Handover
-	if err == nil {
-		st, err = k.state(out)
-	} else if ctx.Err() != nil {
-		err = k.whoMoves(err)
-	}
 	if err != nil {
+		if ctx.Err() != nil {
+			err = k.whoMoves(err)
+		}
 		k.TakeBack()
 		return nil, fault.New(fault.KindOf(err), op, "", err)
 	}
-	return st, nil
+	return k.state(out), nil
 }
 
 // TakeBack undoes a Handover.
@@ -99,6 +96,9 @@ func (k *Keeper) TakeBack() {
 		return
 	}
 	k.standstill = newStandstill()
+	for s := range k.slots {
+		s.still = nil // at once: the next handover is not to see that of this one
+	}
 	k.mu.Unlock()
 	close(h.over)
 	k.does("")

@@ -102,7 +102,7 @@ type writing struct {
 }
 
 // state writes down everything. All slots stand still.
-func (k *Keeper) state(out *reexec.Out) (*Handover, error) {
+func (k *Keeper) state(out *reexec.Out) *Handover {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	w := &writing{
@@ -112,61 +112,42 @@ func (k *Keeper) state(out *reexec.Out) (*Handover, error) {
 	for _, err := range k.unproven {
 		w.Unproven = append(w.Unproven, err.Error())
 	}
-	var err error
-	if w.Default, err = w.sockets(k.sockets); err != nil {
-		return nil, err
-	}
+	w.Default = w.sockets(k.sockets)
 	for _, p := range k.history {
-		s, err := w.program(p)
-		if err != nil {
-			return nil, err
-		}
-		w.History = append(w.History, s)
+		w.History = append(w.History, w.program(p))
 	}
-	if err := w.probation(k); err != nil {
-		return nil, err
-	}
-	for s := range k.slots {
-		if err := w.slot(s); err != nil {
-			return nil, err
-		}
-	}
-	return w.Handover, nil
-}
-
-// probation writes the current generation, too.
-func (w *writing) probation(k *Keeper) error {
 	if k.current != nil {
 		w.Current = k.current.number
-		if err := w.generation(k.current); err != nil {
-			return err
-		}
+		w.generation(k.current)
 	}
-	p := k.watched
+	w.probation(k.watched)
+	for s := range k.slots {
+		w.slot(s)
+	}
+	return w.Handover
+}
+
+func (w *writing) probation(p *probation) {
 	if p == nil {
-		return nil
+		return
 	}
 	w.Probation = &probationState{Generation: p.g.number, Until: p.until}
-	if err := w.generation(p.g); err != nil {
-		return err
+	w.generation(p.g)
+	if p.before != nil {
+		w.Probation.Before = p.before.number
+		w.generation(p.before)
 	}
-	if p.before == nil {
-		return nil
-	}
-	w.Probation.Before = p.before.number
-	return w.generation(p.before)
 }
 
 // sockets returns the places of sockets. Nil stays nil.
-func (w *writing) sockets(all []Socket) (places []int, err error) {
+func (w *writing) sockets(all []Socket) (places []int) {
 	for _, s := range all {
 		place, ok := w.known[s]
 		if !ok {
 			fd := 0
 			if s.File != nil {
-				if fd, err = w.out.Add(s.File); err != nil {
-					return nil, err
-				}
+				// Its owner may have closed it: then a way back to that version is closed, too.
+				fd, _ = w.out.Add(s.File)
 			}
 			place = len(w.Sockets)
 			w.known[s] = place
@@ -174,27 +155,25 @@ func (w *writing) sockets(all []Socket) (places []int, err error) {
 		}
 		places = append(places, place)
 	}
-	return places, nil
+	return places
 }
 
-func (w *writing) program(p Program) (programState, error) {
-	places, err := w.sockets(p.Sockets)
+func (w *writing) program(p Program) programState {
+	places := w.sockets(p.Sockets)
 	p.Sockets = nil
-	return programState{p, places}, err
+	return programState{p, places}
 }
 
-func (w *writing) generation(g *generation) error {
+func (w *writing) generation(g *generation) {
 	if w.gens[g] {
-		return nil
+		return
 	}
 	w.gens[g] = true
-	p, err := w.program(g.program)
 	t := trialState{Most: g.trial.most, Deaths: g.trial.deaths, Over: g.trial.over, Err: marshal(g.trial.err)}
-	w.Generations = append(w.Generations, generationState{g.number, p, t})
-	return err
+	w.Generations = append(w.Generations, generationState{g.number, w.program(g.program), t})
 }
 
-func (w *writing) slot(s *slot) error {
+func (w *writing) slot(s *slot) {
 	st := slotState{
 		Generation: s.gen.number, Trial: s.trial == s.gen.trial, Stopped: s.isStopped(), Status: s.status,
 		All: slices.Clone(s.crashes.all), Early: slices.Clone(s.crashes.early), Failed: s.crashes.failed, Pause: s.still.pause,
@@ -208,7 +187,7 @@ func (w *writing) slot(s *slot) error {
 		st.Life = l.state(s.still.child)
 	}
 	w.Slots = append(w.Slots, st)
-	return w.generation(s.gen)
+	w.generation(s.gen)
 }
 
 func (l *life) state(child process.State) *lifeState {

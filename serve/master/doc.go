@@ -14,6 +14,7 @@
 //     the old version and its sockets as they were.
 //   - Those of package keeper: no connection fails while versions change, dead processes are
 //     replaced, a version that does not last is undone by itself.
+//   - The program can be replaced while the service goes on, with its sockets: [Master.Handover], [Adopt].
 //   - An address that another service of the program holds is refused with who holds it.
 //
 // # A first program

@@ -34,7 +34,7 @@ type Options struct {
 	Holders *Holders
 }
 
-// Master keeps one service going. Make it with New. Deploy and Close are for one goroutine at a time; what
+// Master keeps one service going. Make it with New or Adopt. Deploy, Handover, TakeBack and Close are for one goroutine at a time; what
 // is embedded may be called by many.
 type Master struct {
 	*keeper.Keeper
@@ -46,6 +46,7 @@ type Master struct {
 	sockets []*held // all that are open
 	used    []*held // those of the version that serves
 	routed  bool    // it has a Route
+	handed  bool    // to another program, as it seems
 }
 
 // New returns a master without sockets and processes.
@@ -54,13 +55,19 @@ func New(opts *Options) (*Master, error) {
 	if opts != nil {
 		o = *opts
 	}
-	k := o.Keeper
-	k.Output, k.Logger = o.Output, o.Logger
-	inner, err := keeper.New(nil, &k)
-	if err != nil {
+	m := &Master{opts: o}
+	k := m.keeperOptions()
+	var err error
+	if m.Keeper, err = keeper.New(nil, &k); err != nil {
 		return nil, err
 	}
-	return &Master{Keeper: inner, opts: o}, nil
+	return m, nil
+}
+
+func (m *Master) keeperOptions() keeper.Options {
+	k := m.opts.Keeper
+	k.Output, k.Logger = m.opts.Output, m.opts.Logger
+	return k
 }
 
 // Deploy lets the service become this: it opens the sockets that are not open yet, starts the program's
@@ -71,7 +78,7 @@ func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
 	if err := spec.Check(); err != nil {
 		return err
 	}
-	all, mine, err := m.begin(ctx, spec)
+	all, err := m.begin(ctx, spec)
 	if err != nil {
 		return err
 	}
@@ -87,27 +94,25 @@ func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
 		return err
 	}
 	m.used, m.routed = all, spec.Route != ""
-	if len(m.sockets) > len(all) {
-		m.wg.Go(func() { m.afterProbation(mine) })
-	}
+	m.tidyLocked()
 	return nil
 }
 
-// begin opens the sockets of a spec, and returns them and the number of the deploy.
-func (m *Master) begin(ctx context.Context, spec Spec) (all []*held, mine int, err error) {
+// begin opens the sockets of a spec, and returns them.
+func (m *Master) begin(ctx context.Context, spec Spec) (all []*held, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.checkRoute(spec); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	all, fresh, err := m.open(ctx, spec)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	m.sockets = append(m.sockets, fresh...)
 	m.route(spec, all)
 	m.deploys++
-	return all, m.deploys, nil
+	return all, nil
 }
 
 // Prepare opens the sockets of a spec and starts nothing: connects wait until Deploy.
@@ -166,8 +171,8 @@ func (m *Master) afterProbation(mine int) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.deploys != mine || st.Closed {
-		return // who deployed last decides
+	if m.deploys != mine || m.handed || st.Closed {
+		return // who deployed last decides, or the next program
 	}
 	m.used = m.serving(st.Sockets)
 	m.keep(m.used)

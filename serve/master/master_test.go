@@ -11,22 +11,33 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/reexec"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/service"
 )
 
-func TestMain(m *testing.M) {
-	if os.Getenv(keepEnv) != "" {
-		keep()
+func init() {
+	if os.Getenv(replacedEnv) != "" {
+		runtime.LockOSThread()
 	}
-	if !service.Kept() {
+}
+
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(keepEnv) != "":
+		keep()
+	case service.Kept():
+	case os.Getenv(replacedEnv) != "":
+		os.Exit(reexec.Main(replaced))
+	default:
 		os.Exit(m.Run())
 	}
 	offered := map[string]func() service.Service{"": answering, "doing": doing, "programs": programs}[os.Getenv(doingEnv)]()

@@ -29,9 +29,13 @@ func (m *Master) route(spec Spec, all []*held) {
 		return
 	}
 	for _, h := range all {
-		if l, ok := h.socket.Listener.(router.Listener); ok && h.router == nil {
-			h.router = router.New(l, m.Keeper, &router.Options{Logger: m.opts.Logger})
-		}
+		m.startRouter(h)
+	}
+}
+
+func (m *Master) startRouter(h *held) {
+	if l, ok := h.socket.Listener.(router.Listener); ok && h.router == nil {
+		h.router = router.New(l, m.Keeper, &router.Options{Logger: m.opts.Logger})
 	}
 }
 

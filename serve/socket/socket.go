@@ -125,6 +125,15 @@ func Inherit(fd int, w wire.Socket) (*Socket, error) {
 	return s, nil
 }
 
+// Of makes a socket of a file that holds one, and stays the caller's. The errors are those of Inherit.
+func Of(f *os.File, w wire.Socket) (*Socket, error) {
+	s, err := adopt(f, w, w.Network)
+	if err != nil {
+		return nil, fault.New(fault.KindOf(err), "use socket", w.Addr, err)
+	}
+	return s, nil
+}
+
 // adopt makes a socket of a file, which it does not close.
 func adopt(f *os.File, w wire.Socket, network string) (s *Socket, err error) {
 	s = &Socket{Socket: w}
