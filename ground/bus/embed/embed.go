@@ -31,8 +31,14 @@ type Options struct {
 	SyncAlways bool
 	// MaxStore bounds the files. Unit: bytes. Default: what the disk has free, less Reserve.
 	MaxStore int64
-	Logger   *slog.Logger
+	// Logger takes what the server has to tell. What is of interest to those who look into
+	// the server itself comes at LevelTrace. Default: nothing is told.
+	Logger *slog.Logger
 }
+
+// LevelTrace is below slog.LevelDebug: who wants to see what the node does need
+// not read what the server in it does.
+const LevelTrace = slog.LevelDebug - 4
 
 // Reserve is the disk space left to others and to what must still be written when
 // the store is full.
@@ -93,6 +99,7 @@ func Start(opts Options) (*Server, error) {
 		scheme = "tls"
 	}
 	e.url = scheme + "://" + reachable(s.Addr().(*net.TCPAddr))
+	e.log.l.Debug("the bus is ready", "url", e.url, "folder", opts.Dir, "durable", opts.SyncAlways)
 	return e, nil
 }
 
@@ -190,11 +197,14 @@ func newLogger(l *slog.Logger) *logger {
 	return &logger{l: l, fatal: make(chan string, 1)}
 }
 
-func (l *logger) Noticef(format string, v ...any) { l.l.Debug(fmt.Sprintf(format, v...)) }
+func (l *logger) Noticef(format string, v ...any) { l.trace(format, v...) }
 func (l *logger) Warnf(format string, v ...any)   { l.l.Warn("bus: " + fmt.Sprintf(format, v...)) }
 func (l *logger) Errorf(format string, v ...any)  { l.l.Error("bus: " + fmt.Sprintf(format, v...)) }
-func (l *logger) Debugf(format string, v ...any)  { l.l.Debug(fmt.Sprintf(format, v...)) }
+func (l *logger) Debugf(format string, v ...any)  { l.trace(format, v...) }
 func (l *logger) Tracef(string, ...any)           {}
+func (l *logger) trace(format string, v ...any) {
+	l.l.Log(context.Background(), LevelTrace, "bus: "+fmt.Sprintf(format, v...))
+}
 func (l *logger) Fatalf(format string, v ...any) {
 	why := fmt.Sprintf(format, v...)
 	l.l.Error("bus: " + why)

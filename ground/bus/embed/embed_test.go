@@ -1,8 +1,10 @@
 package embed_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -232,6 +234,21 @@ func TestStart_SaysWhatIsWrong(t *testing.T) {
 		}
 		if fault.KindOf(err) != c.want || err == nil {
 			t.Errorf("%s: %v, want a %v error", name, err, c.want)
+		}
+	}
+}
+
+// At the level of debugging the bus says where it is, and not what its server does.
+func TestServer_IsQuietBelowWarnings(t *testing.T) {
+	for level, want := range map[slog.Level]bool{slog.LevelDebug: false, embed.LevelTrace: true} {
+		var out bytes.Buffer
+		s, err := embed.Start(embed.Options{Dir: t.TempDir(), Key: key.New(), Name: "n", Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: level}))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Shutdown()
+		if lines := strings.Count(out.String(), "\n"); !strings.Contains(out.String(), s.URL()) || (lines > 1) != want {
+			t.Errorf("at %v it said:\n%s", level, &out)
 		}
 	}
 }
