@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/big"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -106,6 +107,37 @@ func TestOptions_TimeoutEndsTheTask(t *testing.T) {
 			}
 		}
 	})
+}
+
+// As with a timeout that is what is left until a moment already past.
+func TestOptions_ATimeThatIsOverFailsItsTaskAlone(t *testing.T) {
+	f, ctx := alone(t), soon(t)
+	id, s := newStage(t)
+	other := hold.Go(ctx, f, job{Stage: id})
+	<-s.started
+	late := become.CallOptions{Timeout: -5 * time.Second}
+	if v, err := double.Call(ctx, f, 1, late); become.KindOf(err) != become.Deadline {
+		t.Errorf("a call: %v, %v, want deadline", v, err)
+	}
+	for a := range double.Map(ctx, f, slices.Values([]int{1, 2}), late) {
+		if become.KindOf(a.Err) != become.Deadline {
+			t.Errorf("Map: %v, %v, want deadline", a.Value, a.Err)
+		}
+	}
+	if _, err := double.Submit(ctx, f, 1, become.JobOptions{Timeout: -5 * time.Second}); become.KindOf(err) != become.Deadline {
+		t.Errorf("a job: %v, want deadline", err)
+	}
+	j, err := double.Submit(ctx, f, 21, become.JobOptions{Tries: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := j.Wait(ctx); v != 42 || err != nil {
+		t.Errorf("a job with a number of tries that makes no sense: %v, %v", v, err)
+	}
+	close(s.release)
+	if _, err := other.Wait(ctx); err != nil || s.runs.Load() != 1 {
+		t.Errorf("another call ran %d times: %v", s.runs.Load(), err)
+	}
 }
 
 func TestOptions_SlotsBoundOneFunctionOnly(t *testing.T) {

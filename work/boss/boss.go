@@ -80,13 +80,16 @@ var errClosed = errors.New("the boss is closed")
 // Start takes the calls, all of one digest and function, and returns; each
 // one's Sink hears of it later. It blocks while too much is held already, until
 // ctx ends: then, and after Close, it returns an error and none of the calls
-// was taken.
+// was taken. fault.Deadline when a Timeout is below zero: its time is over.
 func (b *Boss) Start(ctx context.Context, calls ...*Call) error {
 	if len(calls) == 0 {
 		return nil
 	}
 	bytes := 0
 	for _, c := range calls {
+		if c.Timeout < 0 {
+			return task.Late("start call of", c.Function, c.Timeout)
+		}
 		c.size = len(c.Input.Data) + 128
 		bytes += c.size
 	}

@@ -79,9 +79,13 @@ func (s *Submitter) Close() {
 }
 
 // Submit returns when the job is kept. It waits while the queue is full, until
-// ctx ends. After an error that is not fault.Busy, Invalid or Denied the job may have been
-// kept all the same.
+// ctx ends. fault.Deadline when the spec's Timeout is below zero: its time is over. After an error
+// that is not that, and not fault.Busy, Invalid or Denied, the job may have been kept all the same.
 func (s *Submitter) Submit(ctx context.Context, spec Spec, input task.Value) (ID, error) {
+	if spec.Timeout < 0 {
+		return ID{}, task.Late("submit job of", spec.Function, spec.Timeout)
+	}
+	spec.Tries = max(0, spec.Tries)
 	wait := 20 * time.Millisecond
 	for {
 		b, i := s.join(spec, input)

@@ -3,6 +3,7 @@ package task
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"time"
 
@@ -36,6 +37,12 @@ const (
 const maxMillis = uint64(1<<62) / uint64(time.Millisecond)
 
 var errFrame = errors.New("malformed frame")
+
+// Late is the error of a task whose timeout is below zero, as what is left until a
+// moment already past is: it does not even travel.
+func Late(op, function string, timeout time.Duration) error {
+	return fault.Text(fault.Deadline, op, function, fmt.Sprintf("its time was over %v before it began", -timeout))
+}
 
 // Kind returns a frame's kind byte, 0 for an empty frame.
 func Kind(frame []byte) byte {
