@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -312,4 +313,36 @@ func TestFleet_CloseCancelsWhatIsUnderWay(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whoever closes a fleet need not know that nobody uses it any more.
+func TestFleet_CloseRacesWithItsUse(t *testing.T) {
+	for range 20 {
+		ctx, f := soon(t), alone(t)
+		var wg sync.WaitGroup
+		called := make(chan struct{}, 1000)
+		for range 4 {
+			wg.Go(func() {
+				for range 30 {
+					fu := double.Go(ctx, f, 1)
+					fu.OnDone(func(*become.Future[int]) { called <- struct{}{} })
+					j, err := double.Submit(ctx, f, 1)
+					if err != nil {
+						continue
+					}
+					if _, err := j.Wait(ctx); err != nil && become.KindOf(err) != become.Canceled && become.KindOf(err) != become.Lost {
+						t.Errorf("a job: %v", err)
+					}
+				}
+			})
+		}
+		for range 10 {
+			<-called
+		}
+		f.Close()
+		wg.Wait()
+		for range 110 { // those made after the end too
+			<-called
+		}
+	}
 }

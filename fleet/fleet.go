@@ -57,10 +57,13 @@ type Fleet struct {
 	signer bundle.Signer // nil: this process may not ship bundles
 	logger *slog.Logger
 	boss   *boss.Boss
-	wg     sync.WaitGroup
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	onEnd  []func() // run by Close, last first
+
+	mu     sync.Mutex
+	wg     sync.WaitGroup // nothing is added once closed
+	closed bool
 
 	bundles *bundle.Store
 	values  *values.Store
@@ -258,8 +261,17 @@ func (f *Fleet) Outline(ctx context.Context, data []byte) (task.Value, error) {
 	return task.Value{Data: []byte(name), Ref: true}, nil
 }
 
-// Do runs g on a goroutine that Close waits for.
-func (f *Fleet) Do(g func()) { f.wg.Go(g) }
+// Do runs g on a goroutine that Close waits for; once closed, on one that nobody
+// waits for.
+func (f *Fleet) Do(g func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		go g()
+		return
+	}
+	f.wg.Go(g)
+}
 
 // Ship makes sure that the fleet has a bundle. uploaded says whether it was
 // new. progress, when not nil, is called with the bytes sent and their total.
@@ -283,6 +295,9 @@ func (f *Fleet) Close() error {
 	f.cancel()
 	f.boss.Close()
 	f.jobs.close()
+	f.mu.Lock()
+	f.closed = true
+	f.mu.Unlock()
 	f.wg.Wait()
 	for i := len(f.onEnd) - 1; i >= 0; i-- {
 		f.onEnd[i]()

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -94,8 +95,10 @@ func outcome(r *result.Record, o task.Outcome, id queue.ID) *Outcome {
 	}
 }
 
+var errClosed = errors.New("this process has left the fleet")
+
 // WaitJob returns how a job ended, once it has. progress, when not nil, hears
-// the running function's reports.
+// the running function's reports. fault.Canceled once the fleet is closed; the job goes on.
 func (f *Fleet) WaitJob(ctx context.Context, id queue.ID, progress func([]byte)) (*Outcome, error) {
 	if err := f.jobs.watch(); err != nil {
 		return nil, err
@@ -116,6 +119,9 @@ func (f *Fleet) WaitJob(ctx context.Context, id queue.ID, progress func([]byte))
 		case <-ctx.Done():
 			timer.Stop()
 			return nil, fault.New(fault.KindOf(ctx.Err()), "wait for job", id.String(), context.Cause(ctx))
+		case <-f.ctx.Done():
+			timer.Stop()
+			return nil, fault.New(fault.Canceled, "wait for job", id.String(), errClosed)
 		case <-timer.C:
 		}
 	}

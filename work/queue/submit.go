@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -44,6 +45,7 @@ type Submitter struct {
 	wg     sync.WaitGroup
 
 	mu     sync.Mutex
+	closed bool
 	lanes  map[Spec]*lane
 	woken  map[string]time.Time // digest → when nodes were last told
 	number uint64
@@ -72,8 +74,14 @@ func NewSubmitter(q bus.Queue, wakes bus.Messenger, boss string) *Submitter {
 	return s
 }
 
-// Close ends the writes under way with an error and waits for them.
+var errClosed = errors.New("the submitter is closed")
+
+// Close ends the writes under way with an error and waits for them. Afterwards Submit
+// refuses with fault.Canceled.
 func (s *Submitter) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.cancel()
 	s.wg.Wait()
 }
@@ -88,7 +96,10 @@ func (s *Submitter) Submit(ctx context.Context, spec Spec, input task.Value) (ID
 	spec.Tries = max(0, spec.Tries)
 	wait := 20 * time.Millisecond
 	for {
-		b, i := s.join(spec, input)
+		b, i, err := s.join(spec, input)
+		if err != nil {
+			return ID{}, err
+		}
 		select {
 		case <-b.done:
 		case <-ctx.Done():
@@ -110,9 +121,12 @@ func (s *Submitter) Submit(ctx context.Context, spec Spec, input task.Value) (ID
 }
 
 // join puts the job into a batch and makes sure that the batch is written.
-func (s *Submitter) join(spec Spec, input task.Value) (*batch, int) {
+func (s *Submitter) join(spec Spec, input task.Value) (*batch, int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return nil, 0, fault.New(fault.Canceled, "submit job of", spec.Function, errClosed)
+	}
 	l := s.lanes[spec]
 	if l == nil {
 		l = &lane{}
@@ -132,7 +146,7 @@ func (s *Submitter) join(spec Spec, input task.Value) (*batch, int) {
 		l.writing++
 		s.wg.Go(func() { s.write(spec, l) })
 	}
-	return b, len(b.jobs) - 1
+	return b, len(b.jobs) - 1, nil
 }
 
 // write puts batches of a lane until there are none.
