@@ -129,9 +129,9 @@ func (w *Worker) submit(r *run) bool {
 	return true
 }
 
-// startLocked starts r if there is a slot for it.
+// startLocked starts r if there is a slot for it, and the worker is not closed.
 func (w *Worker) startLocked(r *run) bool {
-	if w.busy >= w.slots {
+	if w.busy >= w.slots || w.ctx.Err() != nil {
 		return false
 	}
 	if limit := r.slotLimit(); limit > 0 {
