@@ -8,6 +8,7 @@ type backlog struct {
 	name  string
 	calls []*Call
 	head  int
+	dead  int     // calls in it that were cancelled
 	mean  float64 // nanoseconds a task takes, moving average; 0: not known yet
 }
 
@@ -42,12 +43,34 @@ func (q *backlog) pushFront(calls []*Call) {
 func (q *backlog) pop() *Call {
 	c := q.calls[q.head]
 	c.waiting = false
+	if c.canceled {
+		q.dead--
+	}
 	q.calls[q.head] = nil
 	q.head++
 	if q.head == len(q.calls) {
 		q.calls, q.head = q.calls[:0], 0
 	}
 	return c
+}
+
+// bury counts a call that was cancelled where it waits. It stays until its turn comes, or
+// until such calls are most of the backlog: then they are swept out.
+func (q *backlog) bury() {
+	q.dead++
+	if q.dead < 64 || q.dead < q.len()/2 {
+		return
+	}
+	live := q.calls[:0]
+	for _, c := range q.calls[q.head:] {
+		if c.canceled {
+			c.waiting = false
+		} else {
+			live = append(live, c)
+		}
+	}
+	clear(q.calls[len(live):])
+	q.calls, q.head, q.dead = live, 0, 0
 }
 
 // observe takes one more measurement of how long a task takes. Growth counts

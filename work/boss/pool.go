@@ -1,6 +1,7 @@
 package boss
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -115,6 +116,13 @@ func (p *pool) failCalls(calls []*Call, err error) {
 	p.b.end(ends)
 }
 
+// buryLocked counts a cancelled call of q, whose turn ends when it was the last.
+func (p *pool) buryLocked(q *backlog) {
+	if q.bury(); q.len() == 0 {
+		p.turns = slices.DeleteFunc(p.turns, func(other *backlog) bool { return other == q })
+	}
+}
+
 func (p *pool) backlogLocked(function string) *backlog {
 	q := p.funcs[function]
 	if q == nil {
@@ -158,6 +166,7 @@ func (p *pool) cancelCall(c *Call) {
 	if c.ln == nil { // it waits here, for its retry, or to move
 		if c.waiting {
 			p.queued--
+			p.buryLocked(p.funcs[c.Function])
 		}
 		if timer := p.later[c]; timer != nil {
 			timer.Stop()
