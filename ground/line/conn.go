@@ -163,9 +163,23 @@ func (c *Conn) flushLocked() error {
 	c.room.Broadcast()
 	c.mu.Unlock()
 	if err != nil {
-		c.nc.Close() // wakes the reader: both directions end together
+		c.endReading(err)
 	}
 	return err
+}
+
+// lastWordsWithin is how long frames can still be received that the peer sent before
+// it went.
+const lastWordsWithin = time.Second
+
+// endReading ends the other direction too, after a failed write. A peer that takes nothing is cut off; of
+// one that is gone what it had sent is there to be received, and its end follows by itself.
+func (c *Conn) endReading(err error) {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.nc.Close()
+		return
+	}
+	time.AfterFunc(lastWordsWithin, func() { c.nc.Close() }) // should the end not follow
 }
 
 // Receive returns the next frame's body, valid until the next Receive.

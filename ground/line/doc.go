@@ -20,7 +20,8 @@
 // # Guarantees
 //
 //   - Frames arrive whole and in order, or the line ends. The end of a line is the
-//     death of the other process: no timeout is waited for on one machine.
+//     death of the other process: no timeout is waited for on one machine. Over a Unix
+//     socket, what it sent before is received first.
 //   - Frames sent at the same time by several goroutines leave in one system call
 //     where they can; nobody waits for a timer.
 //   - Memory is bounded: [Conn.Send] blocks while [Options.MaxBuffered] bytes wait,

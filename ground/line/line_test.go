@@ -331,6 +331,44 @@ func TestSend_LosesAPeerThatTakesNothing(t *testing.T) {
 	})
 }
 
+// Who sends to a peer that is gone finds out first; what the peer said before must not be lost.
+func TestReceive_HearsThePeersLastWordsAfterAFailedSend(t *testing.T) {
+	ln, err := net.Listen("unix", t.TempDir()+"/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	near, err := net.Dial("unix", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, peer := line.New(near, nil), line.New(far, nil)
+	defer c.Close()
+	for range 100 {
+		peer.Send([]byte("word"))
+	}
+	peer.Close()
+	for c.Send(make([]byte, 1<<20)) == nil {
+	}
+	n := 0
+	for ; ; n++ {
+		f, err := c.Receive()
+		if err != nil {
+			break
+		}
+		if string(f) != "word" {
+			t.Fatalf("got %q", f)
+		}
+	}
+	if n != 100 {
+		t.Errorf("%d words of 100 were heard", n)
+	}
+}
+
 func TestClose_EndsBothDirectionsAndWhoWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, peer := wire(t, &line.Options{MaxBuffered: 10})
