@@ -64,6 +64,13 @@ var (
 		}
 		return "third time lucky", nil
 	}, become.Options{Backoff: time.Millisecond})
+	// gate runs until there is a file.
+	gate = become.Func("gate", func(ctx context.Context, path string) (int, error) {
+		return 1, until(ctx, func() bool {
+			_, err := os.Stat(path)
+			return err == nil
+		})
+	})
 )
 
 var nestAgain func(context.Context, *become.Fleet, int) (int, error)

@@ -92,12 +92,16 @@ func TestSurvive_CallsThatRunWhenTheirWorkerDies(t *testing.T) {
 	if _, err := square.Call(ctx, f, 1); err != nil {
 		t.Fatal(err)
 	}
+	open := t.TempDir() + "/open"
 	var calls []*become.Future[int]
 	for range 8 {
-		calls = append(calls, sleep.Go(ctx, f, 300))
+		calls = append(calls, gate.Go(ctx, f, open))
 	}
 	eventually(t, ctx, "8 calls run", func() bool { return running([]roster.Status{n.Status()}) == 8 })
 	syscall.Kill(pids(n)[0], syscall.SIGKILL)
+	if err := os.WriteFile(open, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := become.Gather(ctx, calls...); err != nil {
 		t.Error(err)
 	}
