@@ -44,11 +44,8 @@ func (n *Node) startForJobs() {
 		}
 	}
 	for k := range wanted {
-		p, err := n.pool(ctx, k)
-		if err != nil {
+		if _, _, err := n.want(ctx, k); err != nil {
 			n.opts.Logger.Debug("cannot run jobs of bundle", "bundle", short(k.digest), "err", err)
-			continue
 		}
-		p.want(false)
 	}
 }

@@ -380,19 +380,38 @@ func (n *Node) offer(want roster.Want) roster.Offer {
 	o := roster.Offer{Node: n.ID(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	ctx, cancel := context.WithTimeout(n.ctx, 10*time.Second)
 	defer cancel()
-	p, err := n.pool(ctx, poolKey{want.Digest, want.Solo})
+	var err error
+	o.Workers, o.Failed, err = n.want(ctx, poolKey{want.Digest, want.Solo})
 	if err != nil {
 		o.Refused, o.Kind = err.Error(), fault.KindOf(err).String()
-		if e, ok := errors.AsType[*wrongPlatform](err); ok {
-			o.Refused, o.WrongPlatform = e.Error(), true
-		}
-		return o
 	}
-	o.Workers, err = p.want(true)
-	if err != nil {
-		o.Refused, o.Kind, o.Failed = err.Error(), fault.KindOf(err).String(), true
+	if e, ok := errors.AsType[*wrongPlatform](err); ok {
+		o.Refused, o.WrongPlatform = e.Error(), true
 	}
 	return o
+}
+
+// want makes sure that there are processes for a bundle and returns the workers that are
+// ready. failed: there will be none for a while, because they die.
+func (n *Node) want(ctx context.Context, k poolKey) (ready []roster.Endpoint, failed bool, err error) {
+	for {
+		p, err := n.pool(ctx, k)
+		if err != nil {
+			return nil, false, err
+		}
+		if ready, live, err := p.want(); live {
+			return ready, err != nil, err
+		}
+	}
+}
+
+// forget makes a want find another pool than p.
+func (n *Node) forget(p *pool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.pools[p.key] == p {
+		delete(n.pools, p.key)
+	}
 }
 
 // wrongPlatform says that a bundle is for other machines.

@@ -35,6 +35,7 @@ type pool struct {
 	resume   time.Time // no process is started before
 	failed   error     // why none is started until resume
 	why      string    // reason of stop
+	retired  bool      // it ends: who wants it wants another
 }
 
 func newPool(n *Node, k poolKey, m bundle.Manifest) *pool {
@@ -45,22 +46,24 @@ func newPool(n *Node, k poolKey, m bundle.Manifest) *pool {
 }
 
 // want keeps the pool going and returns the workers that are ready. The error
-// says why there will be none for a while.
-func (p *pool) want(byBoss bool) ([]roster.Endpoint, error) {
+// says why there will be none for a while. Not live: the pool has retired meanwhile.
+func (p *pool) want() (ready []roster.Endpoint, live bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.retired {
+		return nil, false, nil
+	}
 	p.wanted = time.Now()
 	p.wakeUp()
 	if p.failed != nil && time.Now().Before(p.resume) {
-		return nil, p.failed
+		return nil, true, p.failed
 	}
-	var ready []roster.Endpoint
 	for pr := range p.procs {
 		if pr.state == stateReady {
 			ready = append(ready, pr.endpoint)
 		}
 	}
-	return ready, nil
+	return ready, true, nil
 }
 
 func (p *pool) wakeUp() {
@@ -202,19 +205,14 @@ func (p *pool) retire() bool {
 	if time.Since(p.wanted) < idle {
 		return false
 	}
-	p.why = "idle"
-	// From here on a want must find a new pool.
-	p.n.mu.Lock()
-	delete(p.n.pools, p.key)
-	p.n.mu.Unlock()
+	p.why, p.retired = "idle", true
+	p.n.forget(p) // from here on a want must find a new pool
 	return true
 }
 
 // drainAll ends every process, gently if there is time.
 func (p *pool) drainAll() {
-	p.n.mu.Lock()
-	delete(p.n.pools, p.key)
-	p.n.mu.Unlock()
+	p.n.forget(p)
 	p.mu.Lock()
 	why := p.why
 	procs := make([]*proc, 0, len(p.procs))

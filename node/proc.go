@@ -171,14 +171,9 @@ func (pr *proc) follow(child *process.Process, start control.Start) {
 	if data, err := json.Marshal(control.ToChild{Start: &start}); err == nil {
 		conn.Send(data)
 	}
-	heard := make(chan control.FromChild)
-	reading := make(chan struct{})
-	stop := make(chan struct{})
-	go func() {
-		defer close(reading)
-		read(conn, heard, stop)
-	}()
-	defer func() { close(stop); conn.Close(); <-reading }()
+	e := &ear{heard: make(chan control.FromChild), deaf: make(chan struct{}), stop: make(chan struct{})}
+	go e.listen(conn)
+	defer func() { close(e.stop); conn.Close(); <-e.deaf }()
 
 	late := time.NewTimer(startWithin)
 	defer late.Stop()
@@ -186,9 +181,9 @@ func (pr *proc) follow(child *process.Process, start control.Start) {
 	quit := pr.p.n.ctx.Done()
 	for {
 		select {
-		case m := <-heard:
+		case m := <-e.heard:
 			if reason := pr.hear(m, child, late); reason != "" {
-				pr.end(child, reason, true)
+				pr.end(child, e, reason, true)
 				return
 			}
 		case why := <-pr.drained:
@@ -199,16 +194,16 @@ func (pr *proc) follow(child *process.Process, start control.Start) {
 			}
 			deadline = time.After(within + time.Second)
 		case <-deadline:
-			pr.end(child, "it did not finish in time", false)
+			pr.end(child, e, "it did not finish in time", false)
 			return
 		case <-late.C:
-			pr.end(child, "it was not ready within "+startWithin.String(), true)
+			pr.end(child, e, "it was not ready within "+startWithin.String(), true)
 			return
 		case <-quit:
-			pr.end(child, "its node is stopping", false)
+			pr.end(child, e, "its node is stopping", false)
 			return
 		case <-child.Done():
-			pr.end(child, "", true)
+			pr.end(child, e, "", true)
 			return
 		}
 	}
@@ -224,7 +219,15 @@ func (pr *proc) drainTime() time.Duration {
 	return drainWithin
 }
 
-func read(conn *line.Conn, heard chan<- control.FromChild, stop <-chan struct{}) {
+// ear hands on what a process says.
+type ear struct {
+	heard chan control.FromChild
+	deaf  chan struct{} // closed when the line has ended, and all that came was handed on
+	stop  chan struct{} // closed when nobody wants to hear any more
+}
+
+func (e *ear) listen(conn *line.Conn) {
+	defer close(e.deaf)
 	for {
 		frame, err := conn.Receive()
 		if err != nil {
@@ -235,8 +238,8 @@ func read(conn *line.Conn, heard chan<- control.FromChild, stop <-chan struct{})
 			return
 		}
 		select {
-		case heard <- m:
-		case <-stop:
+		case e.heard <- m:
+		case <-e.stop:
 			return
 		}
 	}
@@ -262,6 +265,15 @@ func (pr *proc) hear(m control.FromChild, child *process.Process, late *time.Tim
 		}
 	case m.Stats != nil:
 		pr.set(func() { pr.stats = *m.Stats })
+	default:
+		return pr.note(m)
+	}
+	return ""
+}
+
+// note takes what matters of a process that is gone as well.
+func (pr *proc) note(m control.FromChild) (reason string) {
+	switch {
 	case m.Held != nil:
 		pr.held = append(pr.held, m.Held.Tokens...)
 		if extra := len(pr.held) - control.HeldMost; extra > 0 {
@@ -276,10 +288,32 @@ func (pr *proc) hear(m control.FromChild, child *process.Process, late *time.Tim
 	return ""
 }
 
+// lastWords takes what a process said before it went: its death is often heard of sooner.
+func (pr *proc) lastWords(e *ear) (reason string) {
+	late := time.NewTimer(time.Second) // should anybody outside of its group have its end of the line
+	defer late.Stop()
+	for {
+		select {
+		case m := <-e.heard:
+			if r := pr.note(m); r != "" {
+				reason = r
+			}
+		case <-e.deaf:
+			return reason
+		case <-late.C:
+			return reason
+		}
+	}
+}
+
 // end makes sure that the whole process group is gone and says why it went.
-func (pr *proc) end(child *process.Process, reason string, died bool) {
+func (pr *proc) end(child *process.Process, e *ear, reason string, died bool) {
 	if err := child.Kill(); err != nil {
 		pr.p.n.opts.Logger.Error("cannot prove that a worker process is gone", "pid", child.PID(), "err", err)
+	}
+	said := pr.lastWords(e)
+	if reason == "" {
+		reason = said
 	}
 	if reason == "" {
 		reason = child.Exit().Reason
