@@ -167,9 +167,15 @@ func TestJobs_OfAFullFunctionDoNotHoldOthersBack(t *testing.T) {
 		}
 		synctest.Wait()
 		other := y.put("echo", "x")
+		if o := y.find(other, 0); string(o.Value) != "x" { // while the others wait
+			t.Errorf("got %+v", o)
+		}
 		time.Sleep(time.Minute) // of the bubble; a worker that spins would never let it pass
+		if len(y.began) != 0 {
+			t.Error("a second task of a function with one slot began")
+		}
 		close(y.release)
-		for _, seq := range append(more, first, other) {
+		for _, seq := range append(more, first) {
 			if o := y.find(seq, 0); o.Err != nil {
 				t.Error(o.Err)
 			}

@@ -12,20 +12,22 @@ import (
 func (p *puller) pull(ctx, keep context.Context) {
 	var ready []*job
 	for ctx.Err() == nil {
-		if len(ready) == 0 {
-			if !p.waitForSlot(ctx) {
-				break
-			}
-			ready = p.fetch(ctx, keep)
-			continue
-		}
 		var freed <-chan struct{}
-		if ready, freed = p.startSome(keep, ready); freed == nil {
-			continue
-		}
-		select {
-		case <-freed:
-		case <-ctx.Done():
+		ready, freed = p.startSome(keep, ready)
+		switch {
+		case len(ready) == 0:
+			if p.waitForSlot(ctx) {
+				ready = p.fetch(ctx, keep, p.prefetch(), nil)
+			}
+		case len(ready) < maxPrefetch && p.slotIsFree():
+			// Those at hand wait for a slot of their function. One record at a time may be of
+			// another: more would keep work from other workers.
+			ready = append(ready, p.fetch(ctx, keep, 1, freed)...)
+		default:
+			select {
+			case <-freed:
+			case <-ctx.Done():
+			}
 		}
 	}
 	// What was not begun goes back as it came, without counting as a try.
@@ -74,9 +76,26 @@ func (p *puller) waitForSlot(ctx context.Context) bool {
 	}
 }
 
-// fetch pulls as many records as the free slots can take soon.
-func (p *puller) fetch(ctx, keep context.Context) []*job {
-	deliveries, err := p.consumer.Pull(ctx, p.prefetch(), pullWait)
+func (p *puller) slotIsFree() bool {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	return p.w.busy < p.w.slots && !p.w.draining
+}
+
+// fetch pulls up to most records, unless until is closed before there are any.
+func (p *puller) fetch(ctx, keep context.Context, most int, until <-chan struct{}) []*job {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if until != nil {
+		p.wg.Go(func() {
+			select {
+			case <-until:
+				stop()
+			case <-ctx.Done():
+			}
+		})
+	}
+	deliveries, err := p.consumer.Pull(ctx, most, pullWait)
 	if err != nil && ctx.Err() == nil {
 		p.w.opts.Logger.Debug("cannot pull jobs", "err", err)
 		select {
@@ -105,6 +124,7 @@ func (p *puller) tellHeld(deliveries []bus.Delivery) {
 	p.w.opts.Held(tokens)
 }
 
+// prefetch is how many records the free slots can take soon.
 func (p *puller) prefetch() int {
 	p.w.mu.Lock()
 	free := max(1, p.w.slots-p.w.busy)
