@@ -11,6 +11,7 @@
 //   - A pack that takes longer than task.Budget keeps only the task that is running.
 //   - Slots are shared among the bosses that want them, and with jobs.
 //   - Jobs of a function that has no slot left let others pass, unless 32 records of them are at hand.
+//   - Jobs that it has at hand and cannot begin for a second are left to other workers.
 //   - A task that is cancelled, or out of time, and does not end within Grace is answered
 //     with an error, and the process is given up (Leave): nothing else can stop Go code.
 //   - A boss's tasks are cancelled when its line ends.

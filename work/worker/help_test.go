@@ -38,6 +38,10 @@ func open(t *testing.T, slots int) *shop {
 		ID: "w", Slots: slots, Grace: time.Second, Values: s.values, Leave: func(reason string) { s.left <- reason },
 		Engine: native.New([]*native.Func{
 			s.fn("echo", bundle.Limits{}, func(_ context.Context, in []byte) ([]byte, error) { return in, nil }),
+			s.fn("tick", bundle.Limits{}, func(_ context.Context, in []byte) ([]byte, error) {
+				time.Sleep(time.Millisecond) // of the bubble
+				return in, nil
+			}),
 			s.fn("hold", bundle.Limits{}, s.hold),
 			s.fn("one", bundle.Limits{Slots: 1}, s.hold),
 			s.fn("hurry", bundle.Limits{TimeoutMS: 100}, s.hold),

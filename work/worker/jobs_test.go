@@ -30,6 +30,7 @@ type yard struct {
 	queue   *gated
 	results bus.Log
 	dead    bus.Log
+	ctx     context.Context // of the pulling
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
 }
@@ -58,7 +59,7 @@ func inYard(t *testing.T, slots int, story func(t *testing.T, y *yard)) {
 			}
 		}
 		ctx, stop := context.WithCancel(context.Background())
-		y.stop = stop
+		y.ctx, y.stop = ctx, stop
 		q, err := y.bus.Queue(ctx, bus.Spec{Name: roster.QueueJobs})
 		must(err)
 		y.queue = &gated{Queue: q}
@@ -66,20 +67,25 @@ func inYard(t *testing.T, slots int, story func(t *testing.T, y *yard)) {
 		must(err)
 		y.dead, err = y.bus.Log(ctx, bus.Spec{Name: roster.LogDead})
 		must(err)
-		for _, class := range []queue.Class{queue.Normal, queue.Solo} {
-			y.wg.Go(func() {
-				err := y.RunJobs(ctx, worker.JobOptions{Digest: "d", Class: class, Node: "n", PID: 1, Bus: y.bus, Queue: y.queue, Results: y.results, Dead: y.dead})
-				if err != nil {
-					t.Error(err)
-				}
-			})
-		}
+		y.runJobs(ctx, y.Worker)
 		story(t, y)
 		stop()
 		y.wg.Wait()
 		y.close()
 		y.bus.Close()
 	})
+}
+
+// runJobs lets a worker pull normal and solo jobs.
+func (y *yard) runJobs(ctx context.Context, w *worker.Worker) {
+	for _, class := range []queue.Class{queue.Normal, queue.Solo} {
+		y.wg.Go(func() {
+			err := w.RunJobs(ctx, worker.JobOptions{Digest: "d", Class: class, Node: "n", PID: 1, Bus: y.bus, Queue: y.queue, Results: y.results, Dead: y.dead})
+			if err != nil {
+				y.t.Error(err)
+			}
+		})
+	}
 }
 
 // put queues one record and returns its sequence number.
@@ -154,6 +160,34 @@ func TestJobs_BehindALongOneGoToOthers(t *testing.T) {
 		if n := y.waiting(); n != 0 || len(y.began) != 19 {
 			t.Errorf("%d records are queued; %d more tasks began, want 19", n, len(y.began))
 		}
+	})
+}
+
+// What a worker has at hand, and cannot begin, is left to those that can.
+func TestJobs_AtHandBehindALongOneGoToOthers(t *testing.T) {
+	inYard(t, 1, func(t *testing.T, y *yard) {
+		y.find(y.put("tick", "x"), 0) // now it knows that jobs are quick, and takes many at once
+		b := y.boss()
+		b.send(1, "hurry", "a") // takes the slot for a moment
+		<-y.began
+		y.put("hold", "b")
+		var seqs []uint64
+		for range 10 {
+			seqs = append(seqs, y.put("echo", "y"))
+		}
+		<-y.began
+		other := open(t, 1)
+		y.runJobs(y.ctx, other.Worker)
+		for _, seq := range seqs {
+			if o := y.find(seq, 0); string(o.Value) != "y" {
+				t.Errorf("got %+v", o)
+			}
+		}
+		b.hangUp()
+		close(y.release)
+		y.stop()
+		y.wg.Wait()
+		other.close()
 	})
 }
 

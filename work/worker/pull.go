@@ -8,35 +8,93 @@ import (
 	"github.com/universal-server/become/work/task"
 )
 
+// patience is how long records wait at hand for a slot while none begins; then they go back, for they
+// may be behind long tasks here, and at once elsewhere.
+const patience = time.Second
+
+// hand is what a puller has pulled and not begun. The goroutine in pull owns it.
+type hand struct {
+	ready   []*job
+	pulled  chan []*job
+	pulling bool        // more will come on pulled
+	stuck   *time.Timer // while all slots are taken, patience after the last change
+	armed   bool
+}
+
 // pull keeps a little work at hand and starts it as slots get free.
 func (p *puller) pull(ctx, keep context.Context) {
-	var ready []*job
+	h := hand{pulled: make(chan []*job, 1), stuck: time.NewTimer(patience), armed: true}
+	defer h.stuck.Stop()
 	for ctx.Err() == nil {
+		before := len(h.ready)
 		var freed <-chan struct{}
-		ready, freed = p.startSome(keep, ready)
-		switch {
-		case len(ready) == 0:
-			if p.waitForSlot(ctx) {
-				ready = p.fetch(ctx, keep, p.prefetch(), nil)
-			}
-		case len(ready) < maxPrefetch && p.slotIsFree():
-			// Those at hand wait for a slot of their function. One record at a time may be of
-			// another: more would keep work from other workers.
-			ready = append(ready, p.fetch(ctx, keep, 1, freed)...)
-		default:
-			select {
-			case <-freed:
-			case <-ctx.Done():
-			}
+		h.ready, freed = p.startSome(keep, h.ready)
+		free := p.slotIsFree()
+		p.askForMore(ctx, keep, &h, free)
+		h.watch(before, free)
+		select {
+		case more := <-h.pulled:
+			h.pulling = false
+			h.ready = append(h.ready, more...)
+		case <-freed:
+		case <-h.stuck.C:
+			h.armed = false
+			h.ready = p.putBack(keep, h.ready)
+		case <-ctx.Done():
 		}
 	}
-	// What was not begun goes back as it came, without counting as a try.
-	for _, j := range ready {
-		if p.republish(keep, j.rec, j.seq, 0, len(j.rec.Jobs), "back") == nil {
-			j.d.Ack(keep)
-		}
+	if h.pulling {
+		h.ready = append(h.ready, <-h.pulled...)
+	}
+	for _, j := range p.putBack(keep, h.ready) {
 		p.drop(j)
 	}
+}
+
+// askForMore begins to fetch when nothing is at hand, or what is there waits for a
+// slot of its function: then one record at a time, which may be of another. More
+// would keep work from other workers.
+func (p *puller) askForMore(ctx, keep context.Context, h *hand, free bool) {
+	most := 1
+	switch {
+	case h.pulling:
+		return
+	case len(h.ready) == 0:
+		if !p.waitForSlot(ctx) {
+			return
+		}
+		most = p.prefetch()
+	case !free || len(h.ready) >= maxPrefetch:
+		return
+	}
+	h.pulling = true
+	p.wg.Go(func() { h.pulled <- p.fetch(ctx, keep, most) })
+}
+
+// watch sets the timer that tells when what is at hand has waited long enough.
+func (h *hand) watch(before int, free bool) {
+	switch {
+	case free || len(h.ready) == 0:
+		h.stuck.Stop()
+		h.armed = false
+	case !h.armed || len(h.ready) != before:
+		h.stuck.Reset(patience)
+		h.armed = true
+	}
+}
+
+// putBack leaves records that were not begun to others, as they came, without counting it
+// as a try. It returns those that the queue did not take.
+func (p *puller) putBack(keep context.Context, ready []*job) (rest []*job) {
+	for _, j := range ready {
+		if p.republish(keep, j.rec, j.seq, 0, len(j.rec.Jobs), "back") != nil {
+			rest = append(rest, j)
+			continue
+		}
+		j.d.Ack(keep)
+		p.drop(j)
+	}
+	return rest
 }
 
 // startSome starts what it can and returns the rest, which all waits for a
@@ -82,19 +140,8 @@ func (p *puller) slotIsFree() bool {
 	return p.w.busy < p.w.slots && !p.w.draining
 }
 
-// fetch pulls up to most records, unless until is closed before there are any.
-func (p *puller) fetch(ctx, keep context.Context, most int, until <-chan struct{}) []*job {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	if until != nil {
-		p.wg.Go(func() {
-			select {
-			case <-until:
-				stop()
-			case <-ctx.Done():
-			}
-		})
-	}
+// fetch pulls up to most records.
+func (p *puller) fetch(ctx, keep context.Context, most int) []*job {
 	deliveries, err := p.consumer.Pull(ctx, most, pullWait)
 	if err != nil && ctx.Err() == nil {
 		p.w.opts.Logger.Debug("cannot pull jobs", "err", err)
