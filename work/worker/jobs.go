@@ -115,9 +115,10 @@ func (p *puller) admit(ctx context.Context, d bus.Delivery) *job {
 	stored := d.Record()
 	rec, err := queue.DecodeRecord(stored.Data)
 	if err != nil { // nobody can run it: keep it where people look
-		p.bury(ctx, &queue.Record{Function: "?"}, queue.ID{Seq: stored.Seq}, fault.New(fault.Invalid, "read job", "", err), stored.Data)
-		d.Ack(ctx)
-		return nil
+		if p.bury(ctx, &queue.Record{Function: "?"}, queue.ID{Seq: stored.Seq}, fault.New(fault.Invalid, "read job", "", err), stored.Data) == nil {
+			d.Ack(ctx)
+		}
+		return nil // else its lease runs out, and somebody tries again
 	}
 	if wait := time.Until(rec.NotBefore); wait > 5*time.Millisecond {
 		d.Nak(wait)

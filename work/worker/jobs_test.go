@@ -29,7 +29,7 @@ type yard struct {
 	bus     bus.Bus
 	queue   *gated
 	results bus.Log
-	dead    bus.Log
+	dead    *gatedLog
 	ctx     context.Context // of the pulling
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
@@ -46,6 +46,19 @@ func (g *gated) Put(ctx context.Context, subject string, data []byte, id string)
 		return 0, errors.New("the bus is away")
 	}
 	return g.Queue.Put(ctx, subject, data, id)
+}
+
+// gatedLog is a log that refuses to take anything while it is shut.
+type gatedLog struct {
+	bus.Log
+	shut atomic.Bool
+}
+
+func (g *gatedLog) Append(ctx context.Context, subject string, data []byte) (uint64, error) {
+	if g.shut.Load() {
+		return 0, errors.New("the bus is away")
+	}
+	return g.Log.Append(ctx, subject, data)
 }
 
 // inYard runs a story in a bubble with a worker that pulls normal and solo jobs.
@@ -65,8 +78,9 @@ func inYard(t *testing.T, slots int, story func(t *testing.T, y *yard)) {
 		y.queue = &gated{Queue: q}
 		y.results, err = y.bus.Log(ctx, bus.Spec{Name: roster.LogResults})
 		must(err)
-		y.dead, err = y.bus.Log(ctx, bus.Spec{Name: roster.LogDead})
+		dead, err := y.bus.Log(ctx, bus.Spec{Name: roster.LogDead})
 		must(err)
+		y.dead = &gatedLog{Log: dead}
 		y.runJobs(ctx, y.Worker)
 		story(t, y)
 		stop()
@@ -266,14 +280,20 @@ func TestJobs_NotBegunAreLeftToOthersWhenTheWorkerStops(t *testing.T) {
 func TestJobs_ThatCannotBeReadAreDeadLetters(t *testing.T) {
 	inYard(t, 1, func(t *testing.T, y *yard) {
 		subject := queue.Subject("d", queue.Normal, "echo")
+		y.dead.shut.Store(true)
 		if _, err := y.queue.Put(context.Background(), subject, []byte("garbage"), ""); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(time.Second) // of the bubble
+		if n := y.waiting(); n != 1 {
+			t.Errorf("%d records are queued while no dead letter can be written, want 1", n)
+		}
+		y.dead.shut.Store(false)
 		seq := y.put("nothing", "x")
 		if o := y.find(seq, 0); fault.KindOf(o.Err) != fault.NotFound {
 			t.Errorf("an unknown function: %v, want not found", o.Err)
 		}
-		synctest.Wait()
+		time.Sleep(queue.Lease) // of the bubble
 		letters, err := y.dead.Read(context.Background(), roster.LogDead+".>", 1, 10)
 		if err != nil || len(letters) != 2 {
 			t.Fatalf("%d dead letters, %v; want 2", len(letters), err)
