@@ -4,8 +4,10 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/universal-server/become/ground/bus/jet"
+	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/home"
 	"github.com/universal-server/become/ground/key"
 	"github.com/universal-server/become/work/control"
@@ -14,8 +16,22 @@ import (
 )
 
 // ConnectChild joins the fleet as the worker process that start describes,
-// with no more rights than its ticket gives.
+// with no more rights than its ticket gives. While the bus is away it tries again, until ctx ends.
 func ConnectChild(ctx context.Context, start control.Start, logger *slog.Logger) (*Fleet, error) {
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		f, err := connectChild(ctx, start, logger)
+		if kind := fault.KindOf(err); err == nil || kind != fault.Lost && kind != fault.Deadline && kind != fault.Busy {
+			return f, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(wait):
+		}
+	}
+}
+
+func connectChild(ctx context.Context, start control.Start, logger *slog.Logger) (*Fleet, error) {
 	parts := Parts{ID: start.Worker, URL: start.Bus, Logger: logger}
 	opts := &jet.Options{Name: start.Name, Ticket: start.Ticket, Public: start.Public, InboxPrefix: "_INBOX.w_" + start.Worker, Logger: logger}
 	if start.Public != "" {

@@ -3,6 +3,7 @@
 package node_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os/exec"
@@ -13,8 +14,11 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/universal-server/become"
+	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/key"
 	"github.com/universal-server/become/node"
+	"github.com/universal-server/become/work/control"
 )
 
 func init() { roles["nats"] = natsRole }
@@ -60,6 +64,31 @@ func TestNode_OnAServerOfItsOwn(t *testing.T) {
 	_, url := other(t, "nats", t.TempDir(), fmt.Sprint(freePorts(t, 1)[0]))
 	_, f := start(t, node.Options{URL: url, Workers: 1})
 	works(t, f)
+}
+
+// A worker whose bus is away at its birth joins when it is back: else it would never run a job.
+func TestNode_AWorkerWaitsForItsBus(t *testing.T) {
+	dir, port := t.TempDir(), fmt.Sprint(freePorts(t, 1)[0])
+	start := control.Start{Worker: "w", Bus: "nats://127.0.0.1:" + port}
+	joined := make(chan error, 1)
+	ctx := soon(t)
+	go func() {
+		f, err := fleet.ConnectChild(ctx, start, nil)
+		if err == nil {
+			f.Close()
+		}
+		joined <- err
+	}()
+	bus, _ := other(t, "nats", dir, port)
+	if err := <-joined; err != nil {
+		t.Errorf("it gave up: %v", err)
+	}
+	kill(t, bus)
+	short, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if _, err := fleet.ConnectChild(short, start, nil); fault.KindOf(err) != fault.Lost {
+		t.Errorf("until its context ends: %v, want lost", err)
+	}
 }
 
 // A cluster keeps what it acknowledged when one of its servers is killed.
