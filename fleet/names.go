@@ -40,9 +40,16 @@ const historyLength = 20
 type names struct {
 	kv bus.KV
 
-	mu      sync.Mutex
-	watched bool
-	known   map[string]Deployment
+	mu    sync.Mutex
+	watch *namesWatch // nil: nobody has asked yet, or it could not be begun
+	known map[string]Deployment
+}
+
+// namesWatch is a watch over the names.
+type namesWatch struct {
+	once  sync.Once
+	ready chan struct{} // closed when all names are known, or err is set
+	err   error
 }
 
 // Resolve returns what stands behind a name now. fault.NotFound lists the names there are.
@@ -81,43 +88,51 @@ func (f *Fleet) listNames() string {
 	return strings.Join(all, ", ")
 }
 
+// watchNames returns when all names are known.
 func (f *Fleet) watchNames(ctx context.Context) error {
 	f.names.mu.Lock()
-	if f.names.watched {
-		f.names.mu.Unlock()
-		return nil
+	w := f.names.watch
+	if w == nil {
+		w = &namesWatch{ready: make(chan struct{})}
+		f.names.watch, f.names.known = w, map[string]Deployment{}
+		f.Do(func() { f.names.follow(f.ctx, w) })
 	}
 	f.names.mu.Unlock()
+	select {
+	case <-w.ready:
+		return w.err
+	case <-ctx.Done():
+		return fault.New(fault.KindOf(ctx.Err()), "read names", "", context.Cause(ctx))
+	case <-f.ctx.Done():
+		return fault.New(fault.Canceled, "read names", "", errClosed)
+	}
+}
 
-	ready := make(chan struct{})
-	var once sync.Once
-	known := map[string]Deployment{}
-	err := f.names.kv.Watch(f.ctx, "", func(e bus.Entry) {
+// follow begins the watch, which lasts until ctx ends.
+func (n *names) follow(ctx context.Context, w *namesWatch) {
+	err := n.kv.Watch(ctx, "", func(e bus.Entry) {
 		if e.Key == "" {
-			once.Do(func() { close(ready) })
+			w.once.Do(func() { close(w.ready) })
 			return
 		}
-		f.names.mu.Lock()
-		defer f.names.mu.Unlock()
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if e.Revision < n.known[e.Key].Revision { // this process's own change was faster
+			return
+		}
 		if e.Deleted {
-			delete(known, e.Key)
-		} else if d, err := readDeployment(e); err == nil && d.Revision >= known[e.Key].Revision {
-			known[e.Key] = d
+			delete(n.known, e.Key)
+		} else if d, err := readDeployment(e); err == nil {
+			n.known[e.Key] = d
 		}
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		return
 	}
-	select {
-	case <-ready:
-	case <-ctx.Done():
-		return fault.New(fault.KindOf(ctx.Err()), "read names", "", ctx.Err())
-	}
-	f.names.mu.Lock()
-	defer f.names.mu.Unlock()
-	f.names.watched = true
-	f.names.known = known
-	return nil
+	n.mu.Lock()
+	n.watch = nil // the next one tries again
+	n.mu.Unlock()
+	w.once.Do(func() { w.err = err; close(w.ready) })
 }
 
 func readDeployment(e bus.Entry) (Deployment, error) {
@@ -223,7 +238,7 @@ func (f *Fleet) change(ctx context.Context, name string, edit func(*Deployment) 
 func (f *Fleet) learn(d Deployment) {
 	f.names.mu.Lock()
 	defer f.names.mu.Unlock()
-	if f.names.watched && d.Revision > f.names.known[d.Name].Revision {
+	if f.names.watch != nil && d.Revision > f.names.known[d.Name].Revision {
 		f.names.known[d.Name] = d
 	}
 }
