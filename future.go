@@ -90,12 +90,16 @@ type Future[Out any] struct {
 	unwatch   func() bool // ends the watch over the call's context
 	ended     error       // why the call's context ended, if it did before the answer
 
-	// Written before done is closed; value and err by the first who asks.
+	// Written before done is closed.
 	outcome task.Outcome
 	worker  Worker
-	once    sync.Once
-	value   Out
-	err     error
+
+	// Written by the first who asks.
+	once  sync.Once
+	value Out
+	err   error
+
+	fetching *fetch[Out] // of a large answer; guarded by mu
 }
 
 // Go starts the function on the fleet and returns at once with a future of its
@@ -217,9 +221,13 @@ func (fu *Future[Out]) Wait(ctx context.Context) (Out, error) {
 	case <-fu.done:
 		return fu.result(ctx)
 	case <-ctx.Done():
-		var none Out
-		return none, fault.New(fault.KindOf(ctx.Err()), "wait for", fu.call.Function, context.Cause(ctx))
+		return fu.tooLate(ctx)
 	}
+}
+
+// tooLate is what a wait returns that ctx has ended.
+func (fu *Future[Out]) tooLate(ctx context.Context) (none Out, err error) {
+	return none, fault.New(fault.KindOf(ctx.Err()), "wait for", fu.call.Function, context.Cause(ctx))
 }
 
 // yieldSlot lends the running task's slot to others until the returned
@@ -235,27 +243,11 @@ func yieldSlot(ctx context.Context) func() {
 
 // result decodes the outcome, once.
 func (fu *Future[Out]) result(ctx context.Context) (Out, error) {
+	if fu.outcome.Status == task.OKRef {
+		return fu.fetch(ctx)
+	}
 	fu.once.Do(func() { fu.value, fu.err = decode(ctx, fu.fleet, fu.codec, fu.call.Function, fu.outcome) })
 	return fu.value, fu.err
-}
-
-func decode[Out any](ctx context.Context, on *Fleet, c codec.Codec[Out], function string, o task.Outcome) (value Out, err error) {
-	switch o.Status {
-	case task.OK:
-		value, err = c.Decode(o.Value)
-	case task.OKRef:
-		var b []byte
-		if b, err = on.f.Values().Load(context.WithoutCancel(ctx), string(o.Value)); err != nil {
-			return value, err
-		}
-		value, err = c.Decode(b)
-	default:
-		return value, o.Err
-	}
-	if err != nil {
-		return value, fault.New(fault.Invalid, "read answer of", function, plain(err))
-	}
-	return value, nil
 }
 
 // State says where the call is now.

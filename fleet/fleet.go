@@ -261,6 +261,9 @@ func (f *Fleet) Outline(ctx context.Context, data []byte) (task.Value, error) {
 	return task.Value{Data: []byte(name), Ref: true}, nil
 }
 
+// Context ends with Close.
+func (f *Fleet) Context() context.Context { return f.ctx }
+
 // Do runs g on a goroutine that Close waits for; once closed, on one that nobody
 // waits for.
 func (f *Fleet) Do(g func()) {

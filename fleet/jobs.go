@@ -23,13 +23,13 @@ type jobs struct {
 	f         *Fleet
 	stores    Stores
 	submitter *queue.Submitter
+	listening begun // to results and progress
 
-	mu       sync.Mutex
-	watching map[string]bool        // bosses whose results are subscribed to
-	waiting  map[queue.ID][]*waiter // who waits for which job
-	looking  map[uint64]bool        // batches whose results are being read
-	recent   recent
-	subs     []bus.Subscription
+	mu      sync.Mutex
+	waiting map[queue.ID][]*waiter // who waits for which job
+	looking map[uint64]bool        // batches whose results are being read
+	recent  recent
+	subs    []bus.Subscription
 }
 
 type waiter struct {
@@ -55,7 +55,6 @@ type Outcome struct {
 func (j *jobs) init(f *Fleet, stores Stores) {
 	j.f, j.stores = f, stores
 	j.submitter = queue.NewSubmitter(stores.Jobs, f.bus, f.id)
-	j.watching = map[string]bool{}
 	j.waiting = map[queue.ID][]*waiter{}
 	j.looking = map[uint64]bool{}
 }
@@ -63,12 +62,11 @@ func (j *jobs) init(f *Fleet, stores Stores) {
 func (j *jobs) close() {
 	j.submitter.Close()
 	j.mu.Lock()
-	subs := j.subs
-	j.subs = nil
-	j.mu.Unlock()
-	for _, s := range subs {
+	defer j.mu.Unlock()
+	for _, s := range j.subs {
 		s.Unsubscribe()
 	}
+	j.subs = nil
 }
 
 // Stores returns the fleet's stores.
@@ -100,7 +98,7 @@ var errClosed = errors.New("this process has left the fleet")
 // WaitJob returns how a job ended, once it has. progress, when not nil, hears
 // the running function's reports. fault.Canceled once the fleet is closed; the job goes on.
 func (f *Fleet) WaitJob(ctx context.Context, id queue.ID, progress func([]byte)) (*Outcome, error) {
-	if err := f.jobs.watch(); err != nil {
+	if err := f.jobs.listening.wait(ctx, f, "wait for job", f.jobs.listen); err != nil {
 		return nil, err
 	}
 	w := &waiter{done: make(chan struct{}), progress: progress}
@@ -127,14 +125,9 @@ func (f *Fleet) WaitJob(ctx context.Context, id queue.ID, progress func([]byte))
 	}
 }
 
-// watch subscribes to results, once: to those of this process's own jobs it
-// would be enough, but a job of another process can be waited for too.
-func (j *jobs) watch() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.subs != nil {
-		return nil
-	}
+// listen subscribes to results: to those of this process's own jobs it would be enough, but a
+// job of another process can be waited for too.
+func (j *jobs) listen(ctx context.Context) error {
 	s, err := j.f.bus.Subscribe(result.BossFilter("*"), "", j.heard)
 	if err != nil {
 		return err
@@ -143,6 +136,13 @@ func (j *jobs) watch() error {
 	if err != nil {
 		s.Unsubscribe()
 		return err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if ctx.Err() != nil { // close was faster
+		s.Unsubscribe()
+		p.Unsubscribe()
+		return errClosed
 	}
 	j.subs = []bus.Subscription{s, p}
 	return nil

@@ -40,16 +40,10 @@ const historyLength = 20
 type names struct {
 	kv bus.KV
 
-	mu    sync.Mutex
-	watch *namesWatch // nil: nobody has asked yet, or it could not be begun
-	known map[string]Deployment
-}
+	watch begun
 
-// namesWatch is a watch over the names.
-type namesWatch struct {
-	once  sync.Once
-	ready chan struct{} // closed when all names are known, or err is set
-	err   error
+	mu    sync.Mutex
+	known map[string]Deployment // nil before the first use
 }
 
 // Resolve returns what stands behind a name now. fault.NotFound lists the names there are.
@@ -90,29 +84,19 @@ func (f *Fleet) listNames() string {
 
 // watchNames returns when all names are known.
 func (f *Fleet) watchNames(ctx context.Context) error {
-	f.names.mu.Lock()
-	w := f.names.watch
-	if w == nil {
-		w = &namesWatch{ready: make(chan struct{})}
-		f.names.watch, f.names.known = w, map[string]Deployment{}
-		f.Do(func() { f.names.follow(f.ctx, w) })
-	}
-	f.names.mu.Unlock()
-	select {
-	case <-w.ready:
-		return w.err
-	case <-ctx.Done():
-		return fault.New(fault.KindOf(ctx.Err()), "read names", "", context.Cause(ctx))
-	case <-f.ctx.Done():
-		return fault.New(fault.Canceled, "read names", "", errClosed)
-	}
+	return f.names.watch.wait(ctx, f, "read names", f.names.follow)
 }
 
-// follow begins the watch, which lasts until ctx ends.
-func (n *names) follow(ctx context.Context, w *namesWatch) {
+// follow begins a watch that lasts until ctx ends.
+func (n *names) follow(ctx context.Context) error {
+	n.mu.Lock()
+	n.known = map[string]Deployment{}
+	n.mu.Unlock()
+	all := make(chan struct{})
+	var once sync.Once
 	err := n.kv.Watch(ctx, "", func(e bus.Entry) {
 		if e.Key == "" {
-			w.once.Do(func() { close(w.ready) })
+			once.Do(func() { close(all) })
 			return
 		}
 		n.mu.Lock()
@@ -126,13 +110,15 @@ func (n *names) follow(ctx context.Context, w *namesWatch) {
 			n.known[e.Key] = d
 		}
 	})
-	if err == nil {
-		return
+	if err != nil {
+		return err
 	}
-	n.mu.Lock()
-	n.watch = nil // the next one tries again
-	n.mu.Unlock()
-	w.once.Do(func() { w.err = err; close(w.ready) })
+	select {
+	case <-all:
+		return nil
+	case <-ctx.Done():
+		return fault.New(fault.Canceled, "read names", "", errClosed)
+	}
 }
 
 func readDeployment(e bus.Entry) (Deployment, error) {
@@ -238,7 +224,7 @@ func (f *Fleet) change(ctx context.Context, name string, edit func(*Deployment) 
 func (f *Fleet) learn(d Deployment) {
 	f.names.mu.Lock()
 	defer f.names.mu.Unlock()
-	if f.names.watch != nil && d.Revision > f.names.known[d.Name].Revision {
+	if f.names.known != nil && d.Revision > f.names.known[d.Name].Revision {
 		f.names.known[d.Name] = d
 	}
 }

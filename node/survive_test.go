@@ -107,6 +107,43 @@ func TestSurvive_CallsThatRunWhenTheirWorkerDies(t *testing.T) {
 	}
 }
 
+// A large answer comes over the bus. Who waits for it waits no longer than it wants to, and may ask again.
+func TestSurvive_AWaitForALargeAnswerWhileTheBusStandsStill(t *testing.T) {
+	dir := t.TempDir()
+	stopped, _ := other(t, "node", dir, "1", "1")
+	f, ctx := connectHome(t, dir), soon(t)
+	large := double.Go(ctx, f, make([]byte, 1<<20))
+	job, err := double.Submit(ctx, f, make([]byte, 1<<20))
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-large.Done()
+	eventually(t, ctx, "the job ends", func() bool {
+		_, err := job.Result(ctx)
+		return err == nil
+	})
+	if err := stopped.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	if v, err := large.Wait(short); become.KindOf(err) != become.Deadline {
+		t.Errorf("the call: %d bytes, %v; want deadline", len(v), err)
+	}
+	if v, err := job.Wait(short); become.KindOf(err) != become.Deadline {
+		t.Errorf("the job: %d bytes, %v; want deadline", len(v), err)
+	}
+	if err := stopped.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := large.Wait(ctx); len(v) != 2<<20 || err != nil {
+		t.Errorf("the call, later: %d bytes, %v", len(v), err)
+	}
+	if v, err := job.Wait(ctx); len(v) != 2<<20 || err != nil {
+		t.Errorf("the job, later: %d bytes, %v", len(v), err)
+	}
+}
+
 func TestSurvive_TheNodeKilledWithJobsQueuedAndRunning(t *testing.T) {
 	dir := t.TempDir()
 	first, _ := other(t, "node", dir, "2", "4")
