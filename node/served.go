@@ -198,7 +198,7 @@ func (v *served) apply(ctx context.Context, r role.Role) error {
 func (v *served) open() error {
 	n := v.s.n
 	m, err := master.New(&master.Options{
-		Name: v.name, Holders: &v.s.holders, Output: v.output, Logger: n.opts.Logger.With("role", v.name),
+		Name: v.name, Home: n.home.Dir(), Holders: &v.s.holders, Output: v.output, Logger: n.opts.Logger.With("role", v.name),
 	})
 	if err != nil {
 		return err

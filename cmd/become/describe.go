@@ -128,6 +128,12 @@ func (a *app) describeRole(r role.Role) error {
 	if len(spec.Settings) > 0 {
 		fmt.Fprintf(w, "  settings %s\n", printable(string(spec.Settings), false))
 	}
+	switch {
+	case spec.TLS.Self:
+		fmt.Fprintln(w, "  certificate self-made")
+	case spec.TLS.Cert != "":
+		fmt.Fprintf(w, "  certificate %s\n", printable(spec.TLS.Cert, false))
+	}
 	if spec.Manners != (manners.Manners{}) {
 		limits, err := json.Marshal(spec.Manners)
 		if err != nil {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func TestMain(m *testing.M) {
 //
 //	bg NAME COMMAND...          start COMMAND
 //	until NAME REGEXP           wait until it has printed something that matches
-//	sig NAME INT|TERM|KILL      send a signal
+//	sig NAME INT|TERM|KILL|HUP  send a signal
 //	ended NAME CODE [WITHIN]    wait for its end; -1 is killed
 //
 // And for what is run and printed:
@@ -62,6 +63,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Condition:           isPeerHere,
 		Setup: func(e *testscript.Env) error {
 			for k, v := range goenv {
 				e.Setenv(k, v)
@@ -77,6 +79,16 @@ func TestScripts(t *testing.T) {
 			"code": exitsWith, "eventually": eventually, "save": save, "json": isJSON, "jsonl": areJSON,
 		},
 	})
+}
+
+// isPeerHere answers [peer:PROGRAM]: whether it is installed, or has to be.
+func isPeerHere(cond string) (bool, error) {
+	name, ok := strings.CutPrefix(cond, "peer:")
+	if !ok {
+		return false, fmt.Errorf("there is no condition %q", cond)
+	}
+	_, err := exec.LookPath(name)
+	return err == nil || os.Getenv("BECOME_REQUIRE_PEERS") == "1", nil
 }
 
 type jobsKey struct{}
@@ -189,13 +201,20 @@ func awaitOutput(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// askSocket sends a text to NETWORK ADDR, ends a TCP stream with it, and compares
+func dial(network, addr string) (net.Conn, error) {
+	if network == "tls" { // whoever it is: curl looks at certificates
+		return tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
+	}
+	return net.Dial(network, addr)
+}
+
+// askSocket sends a text to NETWORK ADDR, ends a stream with it, and compares
 // what comes back; \n and \r in both are written as such.
 func askSocket(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 4 {
 		ts.Fatalf("usage: ask NETWORK ADDR TEXT REGEXP")
 	}
-	c, err := net.Dial(args[0], args[1])
+	c, err := dial(args[0], args[1])
 	ts.Check(err)
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(patience))
@@ -203,8 +222,8 @@ func askSocket(ts *testscript.TestScript, neg bool, args []string) {
 	_, err = io.WriteString(c, escapes.Replace(args[2]))
 	ts.Check(err)
 	var got []byte
-	if tcp, ok := c.(*net.TCPConn); ok {
-		tcp.CloseWrite()
+	if stream, ok := c.(interface{ CloseWrite() error }); ok {
+		stream.CloseWrite()
 		got, err = io.ReadAll(c)
 	} else {
 		got = make([]byte, 1<<16)

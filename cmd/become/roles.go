@@ -228,7 +228,7 @@ func (r nodeRole) words() string {
 func (r nodeRole) at() string {
 	var all []string
 	for _, s := range r.Sockets {
-		text := s.Network + "://" + s.Addr
+		text := s.String()
 		if s.Name != "" {
 			text = s.Name + "=" + text
 		}

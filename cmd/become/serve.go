@@ -80,7 +80,7 @@ func (a *app) serve(ctx context.Context, o serving) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	out := &prefixed{app: a}
-	m, err := master.New(&master.Options{Logger: a.logger, Output: out.writers})
+	m, err := master.New(&master.Options{Home: a.homeDir(), Logger: a.logger, Output: out.writers})
 	if err != nil {
 		return err
 	}
@@ -90,8 +90,8 @@ func (a *app) serve(ctx context.Context, o serving) error {
 	}
 	signals := a.takeSignals()
 	for _, s := range m.Status().Sockets {
-		fields := map[string]any{"serving": o.what, "network": s.Network, "address": s.Addr, "processes": o.spec.Procs}
-		text := fmt.Sprintf("become: serving %s at %s://%s, processes: %d", o.what, s.Network, s.Addr, o.spec.Procs)
+		fields := map[string]any{"serving": o.what, "network": s.Network, "address": s.Addr, "tls": s.TLS, "processes": o.spec.Procs}
+		text := fmt.Sprintf("become: serving %s at %s, processes: %d", o.what, s, o.spec.Procs)
 		if s.Route != "" {
 			fields["route"], text = s.Route, text+", route: "+s.Route
 		}
@@ -100,6 +100,7 @@ func (a *app) serve(ctx context.Context, o serving) error {
 	if held := m.Status().Held; len(held) > 0 && o.spec.Confined() {
 		fmt.Fprintf(a.err, "become: each process is held to %s\n", strings.Join(held, ", "))
 	}
+	a.tellCertificate(m.Certificate(), nil)
 	a.untilStopped(ctx, m, o, hangups, signals)
 	if o.what == cas.Name && !a.json {
 		fmt.Fprintln(a.out, "Exiting") // what the lecture's server says
@@ -122,6 +123,7 @@ func (a *app) untilStopped(ctx context.Context, m *master.Master, o serving, han
 			return
 		case <-hangups:
 		}
+		before := m.Certificate()
 		err := a.swap(ctx, m, o)
 		teller.swapped(m.Status(), err)
 		if err != nil {
@@ -129,6 +131,7 @@ func (a *app) untilStopped(ctx context.Context, m *master.Master, o serving, han
 			continue
 		}
 		fmt.Fprintln(a.err, "become: swapped")
+		a.tellCertificate(m.Certificate(), before)
 	}
 }
 

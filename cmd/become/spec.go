@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -23,12 +24,15 @@ type specFlags struct {
 }
 
 func (s *specFlags) add(f *pflag.FlagSet) {
-	f.StringArrayVar(&s.spec.Listen, "listen", nil, "`address`: :8080, 127.0.0.1:0, udp://host:port or unix:/path; may be repeated")
+	f.StringArrayVar(&s.spec.Listen, "listen", nil, "`address`: :8080, 127.0.0.1:0, tls://:8443, udp://host:port or unix:/path; may be repeated")
 	f.IntVar(&s.spec.Procs, "procs", 2, "`processes` that share the sockets")
 	f.DurationVar(&s.drain, "drain", 30*time.Second, "`time` that open connections may go on when their process leaves")
 	f.StringVar(&s.spec.Route, "route", "", "accept here and pass each connection to a process, by `policy`: least, ip, line or header:NAME")
 	f.StringVar(&s.spec.Service, "service", "", "which `service`, of a program that offers several")
 	f.StringVar(&s.settings, "settings", "", "the service's settings, as `JSON` or @FILE")
+	f.StringVar(&s.spec.TLS.Cert, "tls-cert", "", "`file` with the certificate of tls:// addresses, or of all of TCP if there is none")
+	f.StringVar(&s.spec.TLS.Key, "tls-key", "", "`file` with its key")
+	f.BoolVar(&s.spec.TLS.Self, "tls-self", false, "make a certificate for development, and keep it in the home folder")
 	for _, one := range s.spec.Manners.Flags() {
 		f.Func(one.Name, one.Usage, one.Set)
 	}
@@ -37,7 +41,7 @@ func (s *specFlags) add(f *pflag.FlagSet) {
 
 // given says whether any of the flags is on the command line.
 func (s *specFlags) given(cmd *cobra.Command) bool {
-	names := append([]string{"listen", "procs", "drain", "route", "service", "settings"}, limitNames...)
+	names := append([]string{"listen", "procs", "drain", "route", "service", "settings", "tls-cert", "tls-key", "tls-self"}, limitNames...)
 	for _, one := range s.spec.Manners.Flags() {
 		names = append(names, one.Name)
 	}
@@ -65,6 +69,14 @@ func (s *specFlags) read(cmd *cobra.Command, what string) (master.Spec, error) {
 	spec.Settings = settings
 	if err := s.limits.read(cmd, &spec); err != nil {
 		return spec, err
+	}
+	for _, file := range []*string{&spec.TLS.Cert, &spec.TLS.Key} {
+		if *file == "" {
+			continue
+		}
+		if *file, err = filepath.Abs(*file); err != nil {
+			return spec, err
+		}
 	}
 	return spec, spec.Check()
 }

@@ -2,9 +2,24 @@ package main
 
 import (
 	"fmt"
+	"time"
 
+	"github.com/universal-server/become/ground/cert"
 	"github.com/universal-server/become/serve/keeper"
 )
+
+// tellCertificate tells what a service shows now, if it is another one than before.
+func (a *app) tellCertificate(now, before *cert.Pair) {
+	if now == nil {
+		return
+	}
+	if before == nil || before.Fingerprint() != now.Fingerprint() {
+		fmt.Fprintf(a.err, "become: certificate %s\n", printable(now.String(), false))
+	}
+	if text := now.Warning(time.Now()); text != "" {
+		fmt.Fprintf(a.err, "become: %s\n", text)
+	}
+}
 
 // teller tells a person what happens to a service that nobody asked for: a process that died,
 // a version that was undone. It belongs to one goroutine.

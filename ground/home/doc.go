@@ -24,6 +24,7 @@
 //	id            the node's id
 //	key           the fleet's key
 //	bus/ cache/ logs/ run/
+//	tls/          self-made certificates (Share)
 //
 // # A first program
 //

@@ -64,31 +64,85 @@ type Home struct {
 // fault.Invalid when it is another kind of folder or from a newer program.
 func Open(dir string) (*Home, error) {
 	h, err := open(dir)
-	if err == nil {
-		return h, nil
+	if err != nil {
+		return nil, failed(dir, err)
 	}
+	return h, nil
+}
+
+func failed(dir string, err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
-		return nil, f
+		return f
 	}
 	kind := fault.KindOf(err)
 	if errors.Is(err, fs.ErrPermission) {
 		kind = fault.Denied
 	}
-	return nil, fault.New(kind, "open home", dir, err)
+	return fault.New(kind, "open home", dir, err)
 }
 
-func open(dir string) (*Home, error) {
-	dir, err := filepath.Abs(dir)
+// Share calls f with the folder of that name in the home in dir, both of which it creates if need be. The folder
+// holds what all processes of this user share, whether a node has the home open or not; one of them at a time
+// is in f. The errors are those of Open, fault.Busy when another one stays in f, and f's.
+func Share(dir, name string, f func(folder string) error) error {
+	dir, err := take(dir)
+	if err != nil {
+		return failed(dir, err)
+	}
+	folder := filepath.Join(dir, name)
+	if err := os.Mkdir(folder, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return failed(dir, err)
+	}
+	if err := checkFolder(folder); err != nil {
+		return failed(dir, err)
+	}
+	lock, err := lockSoon(filepath.Join(folder, lockName))
+	if err != nil {
+		return failed(dir, err)
+	}
+	defer lock.Close()
+	return f(folder)
+}
+
+// lockSoon locks a file until it is closed, and waits for others a moment.
+func lockSoon(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
+	for range aliveTries {
+		taken, err := lockFile(f, true)
+		if taken {
+			return f, nil
+		}
+		if err != nil {
+			f.Close()
+			return nil, err
+		}
+		time.Sleep(alivePause)
+	}
+	f.Close()
+	return nil, refuse(fault.Busy, filepath.Dir(path), "its file "+filepath.Base(path)+" stays locked", "find out who holds it, with lsof for example")
+}
+
+// take makes a folder ours, if it may be, and returns its whole path.
+func take(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return dir, err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+		return dir, err
 	}
 	if err := checkFolder(dir); err != nil {
-		return nil, err
+		return dir, err
 	}
-	if err := claim(dir); err != nil {
+	return dir, claim(dir)
+}
+
+func open(dir string) (*Home, error) {
+	dir, err := take(dir)
+	if err != nil {
 		return nil, err
 	}
 	h := &Home{dir: dir}
@@ -186,17 +240,8 @@ func (h *Home) settle() error {
 }
 
 func (h *Home) lockAlive() (err error) {
-	h.alive, err = os.OpenFile(h.path(aliveName), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return err
-	}
-	for range aliveTries {
-		if taken, err := lockFile(h.alive, true); taken || err != nil {
-			return err
-		}
-		time.Sleep(alivePause)
-	}
-	return refuse(fault.Busy, h.dir, "its file "+aliveName+" stays locked", "find out who holds it, with lsof for example")
+	h.alive, err = lockSoon(h.path(aliveName))
+	return err
 }
 
 // unlock gives the locks free, the one that stands for the contact first.

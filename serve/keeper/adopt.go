@@ -134,7 +134,7 @@ func (r *reading) generation(number uint64) (*generation, error) {
 		return nil, err
 	}
 	t := &trial{most: s.Trial.Most, deaths: s.Trial.Deaths, over: s.Trial.Over, err: unmarshal(s.Trial.Err)}
-	g := &generation{number: number, program: p, trial: t}
+	g := &generation{number: number, program: p, certificate: p.Certificate, trial: t}
 	r.gens[number] = g
 	return g, nil
 }

@@ -89,6 +89,7 @@ func (k *Keeper) Rollback(ctx context.Context) error {
 	if n == 0 {
 		return fault.Text(fault.NotFound, op, "", "there is no program to go back to")
 	}
+	p.Certificate = reloaded(p.Certificate)
 	g, _, err := k.swap(ctx, p, procs)
 	if err != nil {
 		k.tell(err)
@@ -113,7 +114,7 @@ func (k *Keeper) swap(ctx context.Context, p Program, procs int) (g, before *gen
 			WithHint("resume it first")
 	}
 	k.last++
-	g = &generation{number: k.last, program: p, trial: t}
+	g = &generation{number: k.last, program: p, certificate: p.Certificate, trial: t}
 	slots := k.startLocked(g, t, 1, procs)
 	k.mu.Unlock()
 	k.opts.Logger.Info("deploying", "generation", g.number, "program", p.Path, "procs", procs)
@@ -191,7 +192,9 @@ func (k *Keeper) undo(g, before *generation, why error) {
 	if stale {
 		return
 	}
-	now, _, err := k.swap(k.open, before.program, procs)
+	p := before.program
+	p.Certificate = reloaded(p.Certificate)
+	now, _, err := k.swap(k.open, p, procs)
 	if err != nil {
 		k.tell(fmt.Errorf("%w; and the program before cannot come back: %v", why, err))
 		return

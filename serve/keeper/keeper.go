@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/universal-server/become/ground/cert"
 	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/manners"
@@ -49,6 +50,8 @@ type Program struct {
 	Settings json.RawMessage
 	// Manners go before the program's own. Default: it has its own.
 	Manners manners.Manners
+	// Certificate is what it shows on sockets with TLS. Default: there are none. Restart and Rollback load it again.
+	Certificate *cert.Pair
 	// Sockets are what it serves on. Default: those given to New. They must stay open for as long
 	// as the program serves or can be rolled back to.
 	Sockets []Socket
@@ -102,10 +105,11 @@ func checkSockets(all []Socket) error {
 
 // generation is one version under the keeper's name.
 type generation struct {
-	number  uint64
-	program Program
-	trial   *trial
-	held    []string // see Status; guarded by the keeper's mu
+	number      uint64
+	program     Program
+	certificate *cert.Pair // the program's, or what came after it; guarded by the keeper's mu
+	trial       *trial
+	held        []string // see Status; guarded by the keeper's mu
 }
 
 // Keeper keeps sockets and the processes that serve on them. Its methods may be called

@@ -123,6 +123,7 @@ func (l *life) start() error {
 	if m := g.program.Manners; m != (manners.Manners{}) {
 		order.Manners = &m
 	}
+	order.Certificate = k.certificateOf(g)
 	child, err := process.Start(k.alive, spec)
 	seats.started()
 	if err != nil {

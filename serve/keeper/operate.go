@@ -36,7 +36,7 @@ func (k *Keeper) Scale(ctx context.Context, procs int) error {
 
 // Restart replaces the processes by new ones of the same version, one after another, each told
 // to drain when its successor is ready. The first successor that fails ends it:
-// its predecessor and the rest serve on. fault.Conflict while paused.
+// its predecessor and the rest serve on. A certificate is loaded again before. fault.Conflict while paused.
 func (k *Keeper) Restart(ctx context.Context) error {
 	const op = "restart"
 	end, err := k.operate(ctx, op)
@@ -49,6 +49,9 @@ func (k *Keeper) Restart(ctx context.Context) error {
 	k.mu.Unlock()
 	if paused {
 		return fault.Text(fault.Conflict, op, "", "the service is paused").WithHint("resume it first")
+	}
+	if err := k.renewCertificate(); err != nil {
+		return fault.New(fault.KindOf(err), op, "", err)
 	}
 	for i := range n {
 		if err := k.replace(ctx, i); err != nil {

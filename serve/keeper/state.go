@@ -169,8 +169,10 @@ func (w *writing) generation(g *generation) {
 		return
 	}
 	w.gens[g] = true
+	p := g.program
+	p.Certificate = g.certificate // it may have been renewed
 	t := trialState{Most: g.trial.most, Deaths: g.trial.deaths, Over: g.trial.over, Err: marshal(g.trial.err)}
-	w.Generations = append(w.Generations, generationState{g.number, w.program(g.program), t})
+	w.Generations = append(w.Generations, generationState{g.number, w.program(p), t})
 }
 
 func (w *writing) slot(s *slot) {

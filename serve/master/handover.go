@@ -23,12 +23,17 @@ type Handover struct {
 	Version int              `json:"version"`
 	Keeper  *keeper.Handover `json:"keeper"`
 	Sockets []heldState      `json:"sockets,omitempty"`
-	Used    []int            `json:"used,omitempty"` // by those that serve, in their order
+	Used    []useState       `json:"used,omitempty"` // by those that serve, in their order
 	Routed  bool             `json:"routed,omitempty"`
 }
 
+type useState struct {
+	Place int         `json:"place"` // in Sockets
+	As    wire.Socket `json:"as"`
+}
+
 type heldState struct {
-	Asked string `json:"asked"`
+	Asked socket.Address `json:"asked"`
 	wire.Socket
 	File   int  `json:"file"`
 	Router bool `json:"router,omitempty"` // it has one
@@ -41,8 +46,8 @@ func (m *Master) Handover(ctx context.Context, out *reexec.Out) (*Handover, erro
 	m.mu.Lock()
 	m.handed = true // no socket is closed from here on
 	sockets, st := slices.Clone(m.sockets), &Handover{Version: HandoverVersion, Routed: m.routed}
-	for _, h := range m.used {
-		st.Used = append(st.Used, slices.Index(sockets, h))
+	for _, u := range m.used {
+		st.Used = append(st.Used, useState{slices.Index(sockets, u.held), u.as})
 	}
 	m.mu.Unlock()
 	paused, err := pause(ctx, sockets)
@@ -57,7 +62,7 @@ func (m *Master) Handover(ctx context.Context, out *reexec.Out) (*Handover, erro
 		fd, err := out.Add(h.file)
 		if err != nil {
 			m.TakeBack()
-			return nil, fault.New(fault.KindOf(err), "hand over socket", h.asked, err)
+			return nil, fault.New(fault.KindOf(err), "hand over socket", h.asked.String(), err)
 		}
 		st.Sockets = append(st.Sockets, heldState{h.asked, h.socket.Socket, fd, h.router != nil})
 	}
@@ -142,11 +147,11 @@ func (m *Master) adopt(st *Handover, in *reexec.In) (err error) {
 		m.sockets = append(m.sockets, h)
 		m.opts.Holders.set(h.bound(), m.opts.Name)
 	}
-	for _, i := range st.Used {
-		if i < 0 || i >= len(m.sockets) {
-			return fault.Text(fault.Invalid, "", "", fmt.Sprintf("there is no socket %d", i))
+	for _, u := range st.Used {
+		if u.Place < 0 || u.Place >= len(m.sockets) {
+			return fault.Text(fault.Invalid, "", "", fmt.Sprintf("there is no socket %d", u.Place))
 		}
-		m.used = append(m.used, m.sockets[i])
+		m.used = append(m.used, use{m.sockets[u.Place], u.As})
 	}
 	k := m.keeperOptions()
 	if m.Keeper, err = keeper.Adopt(st.Keeper, in, &k); err != nil {

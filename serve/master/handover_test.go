@@ -264,7 +264,11 @@ func exists(path string) bool {
 }
 
 func TestAdopt_RefusesAnotherVersion(t *testing.T) {
-	for _, st := range []*master.Handover{nil, {}, {Version: master.HandoverVersion + 1}, {Version: master.HandoverVersion}, {Version: master.HandoverVersion, Used: []int{1}}} {
+	var torn master.Handover
+	if err := json.Unmarshal(fmt.Appendf(nil, `{"version": %d, "used": [{"place": 1}]}`, master.HandoverVersion), &torn); err != nil {
+		t.Fatal(err)
+	}
+	for _, st := range []*master.Handover{nil, {}, {Version: master.HandoverVersion + 1}, {Version: master.HandoverVersion}, &torn} {
 		if m, err := master.Adopt(st, new(reexec.In), nil); m != nil || fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%+v: got %v and %v", st, m, err)
 		}

@@ -7,8 +7,12 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/universal-server/become/ground/cert"
+	"github.com/universal-server/become/ground/home"
 	"github.com/universal-server/become/serve/keeper"
+	"github.com/universal-server/become/serve/socket"
 	"github.com/universal-server/become/serve/wire"
 )
 
@@ -30,6 +34,8 @@ type Options struct {
 	Logger *slog.Logger
 	// Keeper are the keeper's other options; its Output and Logger are not used.
 	Keeper keeper.Options
+	// Home is the folder that keeps self-made certificates. Default: home.Default().
+	Home string
 	// Holders is shared by the masters of a program. Default: none.
 	Holders *Holders
 }
@@ -44,9 +50,10 @@ type Master struct {
 	mu      sync.Mutex
 	deploys int     // counts them
 	sockets []*held // all that are open
-	used    []*held // those of the version that serves
+	used    []use   // those of the version that serves
 	routed  bool    // it has a Route
 	handed  bool    // to another program, as it seems
+	shown   *cert.Pair
 }
 
 // New returns a master without sockets and processes.
@@ -78,13 +85,17 @@ func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
 	if err := spec.Check(); err != nil {
 		return err
 	}
+	pair, err := m.certificate(spec)
+	if err != nil {
+		return err
+	}
 	all, err := m.begin(ctx, spec)
 	if err != nil {
 		return err
 	}
 	err = m.Keeper.Deploy(ctx, keeper.Program{
 		Path: p.Path, Args: p.Args, Env: p.Env, Dir: p.Dir,
-		Service: spec.Service, Settings: spec.Settings, Manners: spec.Manners, Sockets: kept(all, spec.Route), DrainWithin: spec.drain(),
+		Service: spec.Service, Settings: spec.Settings, Manners: spec.Manners, Certificate: pair, Sockets: kept(all), DrainWithin: spec.drain(),
 		Confine: spec.confine(),
 	}, spec.Procs)
 	m.mu.Lock()
@@ -93,13 +104,13 @@ func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
 		m.keep(m.used)
 		return err
 	}
-	m.used, m.routed = all, spec.Route != ""
+	m.used, m.routed, m.shown = all, spec.Route != "", pair
 	m.tidyLocked()
 	return nil
 }
 
 // begin opens the sockets of a spec, and returns them.
-func (m *Master) begin(ctx context.Context, spec Spec) (all []*held, err error) {
+func (m *Master) begin(ctx context.Context, spec Spec) (all []use, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.checkRoute(spec); err != nil {
@@ -113,6 +124,36 @@ func (m *Master) begin(ctx context.Context, spec Spec) (all []*held, err error) 
 	m.route(spec, all)
 	m.deploys++
 	return all, nil
+}
+
+// certificate loads what a spec asks for; nil if nothing.
+func (m *Master) certificate(spec Spec) (*cert.Pair, error) {
+	if spec.TLS == (cert.Source{}) {
+		return nil, nil
+	}
+	addresses, err := spec.addresses()
+	if err != nil {
+		return nil, err
+	}
+	dir := m.opts.Home
+	if dir == "" {
+		dir = home.Default()
+	}
+	pair, err := spec.TLS.Load(dir, socket.Hosts(addresses)...)
+	if err != nil {
+		return nil, err
+	}
+	if text := pair.Warning(time.Now()); text != "" && m.opts.Logger != nil {
+		m.opts.Logger.Warn(text, "certificate", pair.Path)
+	}
+	return pair, nil
+}
+
+// Certificate is what the last version that was deployed shows; nil without TLS.
+func (m *Master) Certificate() *cert.Pair {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.shown
 }
 
 // Prepare opens the sockets of a spec and starts nothing: connects wait until Deploy.
@@ -138,17 +179,17 @@ func (m *Master) Sockets() []wire.Socket {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := make([]wire.Socket, len(m.used))
-	for i, h := range m.used {
-		all[i] = h.socket.Socket
+	for i, u := range m.used {
+		all[i] = u.as
 	}
 	return all
 }
 
 // keep closes the sockets that are not among those; the caller holds mu.
-func (m *Master) keep(those []*held) {
+func (m *Master) keep(those []use) {
 	var rest, other []*held
 	for _, h := range m.sockets {
-		if slices.Contains(those, h) {
+		if slices.ContainsFunc(those, func(u use) bool { return u.held == h }) {
 			rest = append(rest, h)
 		} else {
 			other = append(other, h)
@@ -179,13 +220,12 @@ func (m *Master) afterProbation(mine int) {
 }
 
 // serving are the sockets that a status speaks of; the caller holds mu.
-func (m *Master) serving(those []wire.Socket) (used []*held) {
-	for _, h := range m.sockets {
-		if slices.ContainsFunc(those, func(w wire.Socket) bool {
-			w.Route = ""
-			return w == h.socket.Socket
-		}) {
-			used = append(used, h)
+func (m *Master) serving(those []wire.Socket) (used []use) {
+	for _, w := range those {
+		for _, h := range m.sockets {
+			if h.socket.Network == w.Network && h.socket.Addr == w.Addr {
+				used = append(used, use{h, w})
+			}
 		}
 	}
 	return used

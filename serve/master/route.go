@@ -24,12 +24,12 @@ func (m *Master) checkRoute(spec Spec) error {
 
 // route starts the routers of the sockets that have none yet, if the spec asks for them. They accept as soon as
 // there is a process to hand to. The caller holds mu.
-func (m *Master) route(spec Spec, all []*held) {
+func (m *Master) route(spec Spec, all []use) {
 	if spec.Route == "" {
 		return
 	}
-	for _, h := range all {
-		m.startRouter(h)
+	for _, u := range all {
+		m.startRouter(u.held)
 	}
 }
 
@@ -40,13 +40,10 @@ func (m *Master) startRouter(h *held) {
 }
 
 // kept are the sockets as the keeper takes them.
-func kept(all []*held, route string) []keeper.Socket {
+func kept(all []use) []keeper.Socket {
 	out := make([]keeper.Socket, len(all))
-	for i, h := range all {
-		out[i] = keeper.Socket{Socket: h.socket.Socket, File: h.file}
-		if h.socket.Listener != nil {
-			out[i].Route = route
-		}
+	for i, u := range all {
+		out[i] = keeper.Socket{Socket: u.as, File: u.file}
 	}
 	return out
 }

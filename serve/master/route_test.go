@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/universal-server/become/ground/cert"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
@@ -86,6 +87,7 @@ func TestRoute_OfAVersionThatIsUndone(t *testing.T) {
 func TestRoute_IsCheckedFirst(t *testing.T) {
 	for _, s := range []master.Spec{
 		{Route: "nearest"}, {Route: "header:"}, {Route: "least", Listen: []string{"udp://127.0.0.1:0"}},
+		{Route: "line", TLS: cert.Source{Self: true}},
 	} {
 		if err := s.Check(); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%+v: got %v", s, err)

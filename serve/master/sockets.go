@@ -10,6 +10,7 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/router"
 	"github.com/universal-server/become/serve/socket"
+	"github.com/universal-server/become/serve/wire"
 )
 
 // Holders knows which service of a program holds which address, for the error of the next one
@@ -48,7 +49,7 @@ func (h *Holders) of(a socket.Address) string {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if name := h.names[bare(a)]; name != "" {
+	if name := h.names[bare(a).String()]; name != "" {
 		return name
 	}
 	for held, name := range h.names {
@@ -78,10 +79,9 @@ func local(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// bare is an address without its name, which does not tell sockets apart.
-func bare(a socket.Address) string {
-	a.Name = ""
-	return a.String()
+// bare is an address without what does not tell sockets apart.
+func bare(a socket.Address) socket.Address {
+	return socket.Address{Network: a.Network, Addr: a.Addr}
 }
 
 // anyPort says that the system chooses the port: two of these are two sockets.
@@ -92,7 +92,7 @@ func anyPort(a socket.Address) bool {
 
 // held is an open socket of a master.
 type held struct {
-	asked  string // as in Spec.Listen
+	asked  socket.Address // bare
 	socket *socket.Socket
 	file   *os.File
 	router *router.Router // nil unless a version wanted one
@@ -108,33 +108,41 @@ func (h *held) close() error {
 }
 
 func (h *held) bound() string {
-	return bare(socket.Address{Network: h.socket.Network, Addr: h.socket.Addr})
+	return socket.Address{Network: h.socket.Network, Addr: h.socket.Addr}.String()
+}
+
+// use is an open socket, as one version serves on it.
+type use struct {
+	*held
+	as wire.Socket
 }
 
 // open returns the sockets that a spec asks for, in its order: those that are open already and
 // new ones, which it also returns by themselves.
-func (m *Master) open(ctx context.Context, spec Spec) (all, fresh []*held, err error) {
+func (m *Master) open(ctx context.Context, spec Spec) (all []use, fresh []*held, err error) {
 	addresses, err := spec.addresses()
 	if err != nil {
 		return nil, nil, err
 	}
 	free := append([]*held(nil), m.sockets...)
-	for i, a := range addresses {
-		one := take(&free, spec.Listen[i])
+	for _, as := range addresses {
+		a := socket.Address{Network: as.Network, Addr: as.Addr}
+		one := take(&free, a)
 		if one == nil {
-			if one, err = m.openOne(ctx, spec.Listen[i], a); err != nil {
+			if one, err = m.openOne(ctx, a); err != nil {
 				m.closeAll(fresh)
 				return nil, nil, err
 			}
 			fresh = append(fresh, one)
 		}
-		all = append(all, one)
+		as.Addr = one.socket.Addr
+		all = append(all, use{one, as})
 	}
 	return all, fresh, nil
 }
 
-// take removes and returns the socket that was asked for by the same words.
-func take(free *[]*held, asked string) *held {
+// take removes and returns the socket that was opened at the same address.
+func take(free *[]*held, asked socket.Address) *held {
 	for i, h := range *free {
 		if h.asked == asked {
 			*free = append((*free)[:i], (*free)[i+1:]...)
@@ -144,7 +152,7 @@ func take(free *[]*held, asked string) *held {
 	return nil
 }
 
-func (m *Master) openOne(ctx context.Context, asked string, a socket.Address) (*held, error) {
+func (m *Master) openOne(ctx context.Context, a socket.Address) (*held, error) {
 	s, err := socket.Open(ctx, a)
 	if err != nil {
 		if name := m.opts.Holders.of(a); name != "" && fault.KindOf(err) == fault.Conflict {
@@ -158,7 +166,7 @@ func (m *Master) openOne(ctx context.Context, asked string, a socket.Address) (*
 		s.Close()
 		return nil, err
 	}
-	h := &held{asked: asked, socket: s, file: f}
+	h := &held{asked: a, socket: s, file: f}
 	m.opts.Holders.set(h.bound(), m.opts.Name)
 	return h, nil
 }

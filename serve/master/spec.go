@@ -7,12 +7,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/universal-server/become/ground/cert"
 	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/router"
 	"github.com/universal-server/become/serve/socket"
+	"github.com/universal-server/become/serve/wire"
 )
 
 // DefaultListen is where a service listens that nobody told where to.
@@ -42,6 +44,9 @@ type Spec struct {
 	// Route, if it is not empty, lets the master accept and hand each connection to a process: it is
 	// the policy, see package router. Datagrams are not routed: all processes share their sockets.
 	Route string `json:"route,omitempty"`
+	// TLS is the certificate of the addresses that begin with tls://, or of all of TCP if none does. Its files are
+	// those of the machine that serves, and are read by the master, at each deploy and restart. Default: no TLS.
+	TLS cert.Source `json:"tls,omitzero"`
 }
 
 // WithDefaults returns the spec with every default filled in.
@@ -70,6 +75,9 @@ func (s Spec) Check() error {
 	if err := s.Manners.Check(); err != nil {
 		return err
 	}
+	if err := s.TLS.Check(); err != nil {
+		return err
+	}
 	all, err := s.addresses()
 	if err != nil {
 		return err
@@ -81,16 +89,22 @@ func (s Spec) Check() error {
 }
 
 // checkRoute says what is wrong with a policy, or with what it is for.
-func (s Spec) checkRoute(all []socket.Address) error {
+func (s Spec) checkRoute(all []wire.Socket) error {
 	if s.Route == "" {
 		return nil
 	}
-	if _, err := router.Parse(s.Route); err != nil {
+	policy, err := router.Parse(s.Route)
+	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(all, func(a socket.Address) bool { return a.Network != "udp" }) {
-		return fault.Text(fault.Invalid, "check service", s.Service, "datagrams cannot be routed").
+	const op = "check service"
+	if !slices.ContainsFunc(all, func(w wire.Socket) bool { return w.Network != "udp" }) {
+		return fault.Text(fault.Invalid, op, s.Service, "datagrams cannot be routed").
 			WithHint("leave the route out: all processes share the socket")
+	}
+	if policy.Reads() && slices.ContainsFunc(all, func(w wire.Socket) bool { return w.TLS }) {
+		return fault.Text(fault.Invalid, op, s.Service, "what TLS hides cannot be routed by").
+			WithHint("route by least or ip")
 	}
 	return nil
 }
@@ -104,22 +118,26 @@ func (s Spec) confine() confine.Rules {
 }
 
 // addresses reads Listen.
-func (s Spec) addresses() ([]socket.Address, error) {
-	all := make([]socket.Address, 0, len(s.Listen))
+func (s Spec) addresses() ([]wire.Socket, error) {
+	all := make([]wire.Socket, 0, len(s.Listen))
 	seen := map[string]bool{}
 	for _, text := range s.Listen {
 		a, err := socket.Parse(text)
 		if err != nil {
 			return nil, err
 		}
-		if bound := bare(a); seen[bound] && !anyPort(a) {
+		if bound := bare(a).String(); seen[bound] && !anyPort(a) {
 			return nil, fault.Text(fault.Invalid, "listen at", bound, "it is there twice")
 		} else {
 			seen[bound] = true
 		}
-		all = append(all, a)
+		w := wire.Socket{Name: a.Name, Network: a.Network, Addr: a.Addr, TLS: a.TLS}
+		if a.Network != "udp" {
+			w.Route = s.Route
+		}
+		all = append(all, w)
 	}
-	return all, nil
+	return all, socket.Secure(all, s.TLS != (cert.Source{}))
 }
 
 // SameCode says whether two specs differ in nothing that a running process would have to be replaced for.

@@ -20,6 +20,15 @@ type listener struct {
 }
 
 func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.accept()
+	if err != nil {
+		return nil, err
+	}
+	return l.r.timed(c), nil
+}
+
+// accept returns a connection that is counted.
+func (l *listener) accept() (net.Conn, error) {
 	r := l.r
 	select {
 	case <-r.passed:
@@ -30,18 +39,22 @@ func (l *listener) Accept() (net.Conn, error) {
 	if !r.admit() {
 		return nil, net.ErrClosed
 	}
-	c, err := l.accept()
+	c, err := l.acceptNow()
 	if err != nil {
 		if r.slots != nil {
 			<-r.slots
 		}
 		return nil, err
 	}
-	c = r.track(c)
-	if r.service.Kind == Requests { // net/http has its own way
-		return c, nil
+	return r.track(c), nil
+}
+
+// timed holds a connection to its times. Net/http does that itself.
+func (r *run) timed(c net.Conn) net.Conn {
+	if r.service.Kind == Requests {
+		return c
 	}
-	return newTimed(c, r.manners), nil
+	return newTimed(c, r.manners)
 }
 
 // admit waits until one more connection may be taken, and takes a slot for it. False in the drain.
@@ -70,8 +83,8 @@ func (r *run) admit() bool {
 	}
 }
 
-// accept waits when the process or the machine is out of something, and tries again.
-func (l *listener) accept() (net.Conn, error) {
+// acceptNow waits when the process or the machine is out of something, and tries again.
+func (l *listener) acceptNow() (net.Conn, error) {
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		c, err := l.Listener.Accept()
 		if err == nil {

@@ -12,6 +12,10 @@
 //     open goes on until the deadline and is closed then. A packet socket can be written to until the end.
 //   - HTTP: an answer that begins after the drain did tells its connection to close. A connection without a request
 //     is closed only when it stays so for the grace.
+//   - HTTP/2 connections are told to go away when the drain begins: what they asked before is answered, what
+//     comes after is not processed and asked again elsewhere by the client.
+//   - TLS: a service gets connections whose handshake is done, TLS 1.2 or later; a slow or false one holds up
+//     nobody and ends after 10 s.
 //   - A panic of a connection's function ends that connection only; so does a peer that
 //     does not read, writes nonsense or goes away.
 //   - Connections above the limits (see package manners) wait in the queue, not in memory. A process out of

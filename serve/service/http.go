@@ -31,6 +31,11 @@ func HTTP(h http.Handler, o HTTPOptions) func(context.Context, Sockets) error {
 		if err != nil {
 			return err
 		}
+		for _, l := range all {
+			if s, ok := l.(*secure); ok {
+				s.speaks("h2", "http/1.1")
+			}
+		}
 		return newWeb(ctx, h, o, mannersOf(all)).serve(ctx, all)
 	}
 }
@@ -38,7 +43,10 @@ func HTTP(h http.Handler, o HTTPOptions) func(context.Context, Sockets) error {
 // mannersOf are those of the run that the listeners are of.
 func mannersOf(all []net.Listener) manners.Manners {
 	for _, l := range all {
-		if own, ok := l.(*listener); ok {
+		switch own := l.(type) {
+		case *listener:
+			return own.r.manners
+		case *secure:
 			return own.r.manners
 		}
 	}
@@ -48,6 +56,7 @@ func mannersOf(all []net.Listener) manners.Manners {
 // web is an HTTP server that is able to leave. mu guards conns.
 type web struct {
 	server  *http.Server
+	http2   *http.Server // its HTTP/2 connections
 	grace   time.Duration
 	leaving atomic.Bool
 	mu      sync.Mutex
@@ -66,13 +75,20 @@ func newWeb(ctx context.Context, h http.Handler, o HTTPOptions, m manners.Manner
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	w := &web{grace: manners.Within(manners.MS(o.Grace), 5*time.Second), conns: map[net.Conn]http.ConnState{}, emptied: make(chan struct{}, 1)}
-	w.server = &http.Server{
-		Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-			if w.leaving.Load() {
-				rw.Header().Set("Connection", "close")
-			}
-			h.ServeHTTP(rw, r)
-		}),
+	last := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if w.leaving.Load() {
+			rw.Header().Set("Connection", "close")
+		}
+		h.ServeHTTP(rw, r)
+	})
+	w.server, w.http2 = w.newServer(ctx, last, o, m), w.newServer(ctx, last, o, m)
+	splitHTTP2(w.server, w.http2)
+	return w
+}
+
+func (w *web) newServer(ctx context.Context, h http.Handler, o HTTPOptions, m manners.Manners) *http.Server {
+	s := &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: orNever(manners.Within(m.HeaderMS, 10*time.Second)),
 		IdleTimeout:       orNever(manners.Within(m.IdleMS, 2*time.Minute)),
 		ReadTimeout:       manners.Within(m.ReadMS, 0),
@@ -81,8 +97,12 @@ func newWeb(ctx context.Context, h http.Handler, o HTTPOptions, m manners.Manner
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
 		ConnState:         w.state,
+		Protocols:         new(http.Protocols),
 	}
-	return w
+	s.Protocols.SetHTTP1(true)
+	s.Protocols.SetHTTP2(true)
+	s.Protocols.SetUnencryptedHTTP2(true) // of clients that know it beforehand
+	return s
 }
 
 // orNever is a time for net/http, which takes another one for zero.
@@ -122,7 +142,10 @@ func (w *web) state(c net.Conn, s http.ConnState) {
 }
 
 func (w *web) serve(ctx context.Context, all []net.Listener) error {
-	stop := context.AfterFunc(ctx, func() { w.leaving.Store(true) })
+	stop := context.AfterFunc(ctx, func() {
+		w.leaving.Store(true)
+		goAway(w.http2)
+	})
 	defer stop()
 	err := each(ctx, all, func(_ context.Context, l net.Listener) error {
 		return w.server.Serve(l)
@@ -130,6 +153,7 @@ func (w *web) serve(ctx context.Context, all []net.Listener) error {
 	w.leaving.Store(true)
 	if err != nil && !errors.Is(err, http.ErrServerClosed) {
 		w.server.Close()
+		goAway(w.http2)
 		return err
 	}
 	w.leave()
@@ -147,6 +171,7 @@ func (w *web) leave() {
 		case <-w.emptied:
 		case <-over.C:
 			w.server.SetKeepAlivesEnabled(false)
+			goAway(w.http2)
 			for _, c := range w.silent() {
 				c.Close()
 			}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -85,8 +86,12 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 	if start.Manners != nil {
 		o.Manners = start.Manners.Over(o.Manners)
 	}
-	if err := s.checkManners(o.Manners); err != nil {
-		return err
+	if start.Certificate != nil {
+		identity, err := tls.X509KeyPair(start.Certificate.Cert, start.Certificate.Key)
+		if err != nil {
+			return fault.New(fault.Invalid, "use certificate", "", err)
+		}
+		o.Certificate = &identity
 	}
 	if err := s.configure(start.Settings); err != nil {
 		return err
@@ -101,6 +106,9 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 	}
 	if len(sockets) == 0 {
 		return fault.Text(fault.Invalid, "serve", s.Name, "there is no socket")
+	}
+	if err := o.check(s, sockets); err != nil {
+		return err
 	}
 
 	ctx, drain := context.WithCancel(ctx)

@@ -12,8 +12,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +19,6 @@ import (
 
 	"github.com/universal-server/become/ground/line"
 	"github.com/universal-server/become/ground/process"
-	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/serve/socket"
@@ -74,75 +71,6 @@ func listen(t *testing.T) (*socket.Socket, *os.File) {
 	}
 	t.Cleanup(func() { s.Close(); f.Close() })
 	return s, f
-}
-
-func TestKept_TwentySwapsUnderLoadFailNothing(t *testing.T) {
-	s, f := listen(t)
-	k, err := keeper.New([]keeper.Socket{{Socket: s.Socket, File: f}}, &keeper.Options{DrainWithin: 30 * time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	defer k.Close(ctx)
-	deploy := func(version int) {
-		t.Helper()
-		err := k.Deploy(ctx, keeper.Program{
-			Path: os.Args[0], Env: env, Service: "web", Settings: fmt.Appendf(nil, "%q", fmt.Sprint("v", version)),
-		}, 2)
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	deploy(0)
-	quit := make(chan struct{})
-	var wg sync.WaitGroup
-	var answered, wrong atomic.Int64
-	seen := make(chan string, 1)
-	load := func(fresh bool) {
-		transport := &http.Transport{DisableKeepAlives: fresh}
-		defer transport.CloseIdleConnections()
-		for {
-			select {
-			case <-quit:
-				return
-			default:
-			}
-			// POST: the client does not try it again by itself.
-			req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.Addr+"/", strings.NewReader("x"))
-			req.GetBody = nil
-			res, err := transport.RoundTrip(req)
-			var body []byte
-			if err == nil {
-				body, err = io.ReadAll(res.Body)
-				res.Body.Close()
-			}
-			if err != nil || !strings.HasPrefix(string(body), "v") {
-				wrong.Add(1)
-				t.Errorf("fresh %v: got %q, %v", fresh, body, err)
-				return
-			}
-			answered.Add(1)
-			select {
-			case seen <- string(body):
-			default:
-			}
-		}
-	}
-	for i := range 8 {
-		wg.Go(func() { load(i%2 == 0) })
-	}
-	for version := range 20 {
-		deploy(version + 1)
-		for want := fmt.Sprint("v", version+1); <-seen != want; {
-			if wrong.Load() > 0 || ctx.Err() != nil {
-				break
-			}
-		}
-	}
-	close(quit)
-	wg.Wait()
-	t.Logf("%d requests, %d failed", answered.Load(), wrong.Load())
 }
 
 // child is a kept process whose keeper is the test.

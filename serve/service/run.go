@@ -21,6 +21,8 @@ type run struct {
 	slots   chan struct{} // holds an item for each open connection; nil: any number
 	rate    *rate.Limiter // of accepting; nil: any
 	leaving chan struct{} // closed when the drain begins
+	gone    chan struct{} // closed when the service has returned, and takes nothing any more
+	wg      sync.WaitGroup
 
 	mu       sync.Mutex
 	waiting  map[any]bool // sockets at which the service has not waited yet
@@ -35,7 +37,7 @@ type run struct {
 func newRun(s Service, sockets []*socket.Socket, o Options) *run {
 	r := &run{
 		service: s, opts: o, own: sockets,
-		passed: make(chan struct{}), leaving: make(chan struct{}), emptied: make(chan struct{}, 1),
+		passed: make(chan struct{}), leaving: make(chan struct{}), gone: make(chan struct{}), emptied: make(chan struct{}, 1),
 		changed: make(chan struct{}, 1), waiting: map[any]bool{}, conns: map[io.Closer]struct{}{},
 		manners: o.Manners.Over(s.Manners),
 	}
@@ -58,6 +60,9 @@ func (r *run) sockets() Sockets {
 		if s.Listener != nil {
 			l := &listener{Listener: s.Listener, r: r}
 			c.Listener = l
+			if s.TLS {
+				c.Listener = newSecure(l, *r.opts.Certificate)
+			}
 			r.waiting[l] = true
 			r.doors = append(r.doors, s.Listener)
 		} else {

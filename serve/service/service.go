@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -117,12 +118,27 @@ type Options struct {
 	Settings json.RawMessage
 	// Manners go before those of the service; a keeper's before both.
 	Manners manners.Manners
+	// Certificate is what sockets with TLS show. A keeper's comes first.
+	Certificate *tls.Certificate
 	// DrainWithin is how long open connections may go on when nobody says otherwise. Default 30 s.
 	DrainWithin time.Duration
 	// OnReady is called once when the service is ready.
 	OnReady func()
 	// Logger. Default: none.
 	Logger *slog.Logger
+}
+
+// check says why the service cannot be run so.
+func (o *Options) check(s Service, sockets []*socket.Socket) error {
+	for _, one := range sockets {
+		if one.TLS && o.Certificate == nil {
+			return fault.Text(fault.Invalid, "serve on", one.Network+" "+one.Addr, "there is no certificate")
+		}
+		if one.TLS && one.Listener == nil {
+			return fault.Text(fault.Invalid, "serve on", one.Network+" "+one.Addr, "TLS is for connections")
+		}
+	}
+	return s.checkManners(o.Manners)
 }
 
 func (o *Options) withDefaults() Options {
@@ -151,7 +167,7 @@ func Run(ctx context.Context, s Service, sockets []*socket.Socket, opts *Options
 	o := opts.withDefaults()
 	err := s.check()
 	if err == nil {
-		err = s.checkManners(o.Manners)
+		err = o.check(s, sockets)
 	}
 	if err == nil {
 		err = s.configure(o.Settings)
@@ -166,13 +182,17 @@ func Run(ctx context.Context, s Service, sockets []*socket.Socket, opts *Options
 
 // run serves until ctx ends, then drains for as long as within says.
 func (r *run) run(ctx context.Context, within func() time.Duration) error {
+	defer r.wg.Wait()
 	defer r.closeAll()
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
 	probed := make(chan error, 1)
 	go func() { probed <- r.probe(serving) }()
 	served := make(chan error, 1)
-	go func() { served <- r.service.Serve(serving, r.sockets()) }()
+	go func() {
+		defer close(r.gone)
+		served <- r.service.Serve(serving, r.sockets())
+	}()
 	for probes := probed; ; {
 		select {
 		case err := <-probes:

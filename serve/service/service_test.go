@@ -26,7 +26,12 @@ type running struct {
 
 func start(t *testing.T, network string, s service.Service, within time.Duration) running {
 	t.Helper()
-	sock, err := socket.Open(t.Context(), socket.Address{Network: network, Addr: "127.0.0.1:0"})
+	return startAt(t, socket.Address{Network: network, Addr: "127.0.0.1:0"}, s, service.Options{DrainWithin: within})
+}
+
+func startAt(t *testing.T, at socket.Address, s service.Service, o service.Options) running {
+	t.Helper()
+	sock, err := socket.Open(t.Context(), at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,9 +43,8 @@ func start(t *testing.T, network string, s service.Service, within time.Duration
 	}
 	go func() {
 		defer close(ended)
-		r.over <- service.Run(ctx, s, []*socket.Socket{sock}, &service.Options{
-			DrainWithin: within, OnReady: func() { close(ready) },
-		})
+		o.OnReady = func() { close(ready) }
+		r.over <- service.Run(ctx, s, []*socket.Socket{sock}, &o)
 	}()
 	t.Cleanup(func() { cancel(); <-ended })
 	select {
@@ -306,13 +310,7 @@ func TestHTTP_TellsEachConnectionToCloseWithItsLastAnswer(t *testing.T) {
 	go func() { answered <- get(busy, br, "/slow") }()
 	<-inside
 	r.stop()
-	for { // until it listens no more, it may not have noticed yet
-		c, err := net.Dial("tcp", r.addr)
-		if err != nil {
-			break
-		}
-		c.Close()
-	}
+	untilRefused(r.addr) // it may not have noticed yet
 	close(goOn)
 	<-answered
 	for _, c := range []struct {

@@ -18,6 +18,8 @@ type Address struct {
 	Network string
 	// Addr is host:port, or a path.
 	Addr string
+	// TLS says that what is accepted there speaks TLS. The socket is the same.
+	TLS bool
 }
 
 var goodName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
@@ -31,17 +33,20 @@ func Parse(text string) (Address, error) {
 	if name, rest, ok := strings.Cut(text, "="); ok && goodName.MatchString(name) {
 		a.Name, a.Addr = name, rest
 	}
-	for _, scheme := range []struct{ prefix, network string }{
-		{"tcp://", "tcp"}, {"udp://", "udp"}, {"unix://", "unix"}, {"unix:", "unix"},
+	for _, scheme := range []struct {
+		prefix, network string
+		tls             bool
+	}{
+		{"tcp://", "tcp", false}, {"tls://", "tcp", true}, {"udp://", "udp", false}, {"unix://", "unix", false}, {"unix:", "unix", false},
 	} {
 		if rest, ok := strings.CutPrefix(a.Addr, scheme.prefix); ok {
-			a.Network, a.Addr = scheme.network, rest
+			a.Network, a.Addr, a.TLS = scheme.network, rest, scheme.tls
 			break
 		}
 	}
 	if err := a.check(); err != nil {
 		return Address{}, fault.New(fault.Invalid, "read address", strconv.Quote(text), err).
-			WithHint("an address is :8080, 127.0.0.1:8080, udp://127.0.0.1:53 or unix:/path")
+			WithHint("an address is :8080, 127.0.0.1:8080, tls://:8443, udp://127.0.0.1:53 or unix:/path")
 	}
 	return a, nil
 }
@@ -71,10 +76,12 @@ func (a Address) check() error {
 // String returns the address as Parse reads it.
 func (a Address) String() string {
 	text := a.Addr
-	switch a.Network {
-	case "udp":
+	switch {
+	case a.TLS:
+		text = "tls://" + text
+	case a.Network == "udp":
 		text = "udp://" + text
-	case "unix":
+	case a.Network == "unix":
 		text = "unix:" + text
 	}
 	if a.Name != "" {

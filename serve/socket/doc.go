@@ -7,6 +7,7 @@
 // has several: "admin=127.0.0.1:8081".
 //
 //	:8080  127.0.0.1:0  tcp://[::1]:80   TCP
+//	tls://:8443                          TCP, and what is accepted there speaks TLS
 //	udp://127.0.0.1:5353                 UDP
 //	unix:/run/hello.sock                 a Unix stream socket
 //

@@ -34,7 +34,7 @@ func Open(ctx context.Context, a Address) (*Socket, error) {
 
 func open(ctx context.Context, a Address) (*Socket, error) {
 	var lc net.ListenConfig
-	s := &Socket{Socket: wire.Socket{Name: a.Name, Network: a.Network}}
+	s := &Socket{Socket: wire.Socket{Name: a.Name, Network: a.Network, TLS: a.TLS}}
 	var err error
 	if a.Network == "udp" {
 		if s.Packet, err = lc.ListenPacket(ctx, "udp", a.Addr); err == nil {

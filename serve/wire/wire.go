@@ -28,6 +28,8 @@ type Start struct {
 	Settings json.RawMessage `json:"settings,omitempty"`
 	// Manners go before the program's own. Nil: it has its own.
 	Manners *manners.Manners `json:"manners,omitempty"`
+	// Certificate is needed if any of the sockets has TLS.
+	Certificate *Certificate `json:"certificate,omitempty"`
 	// Sockets describes the inherited descriptors after the line's, in their order.
 	Sockets []Socket `json:"sockets"`
 }
@@ -44,6 +46,22 @@ type Socket struct {
 	// on which connections are handed over to it, see package handoff. It is the policy by which
 	// they are, see package router.
 	Route string `json:"route,omitempty"`
+	// TLS says that what is accepted there speaks TLS, with the certificate of Start.
+	TLS bool `json:"tls,omitempty"`
+}
+
+// String is the socket for people: tcp://127.0.0.1:8080.
+func (s Socket) String() string {
+	if s.TLS {
+		return "tls://" + s.Addr
+	}
+	return s.Network + "://" + s.Addr
+}
+
+// Certificate is what the process shows on sockets with TLS. The process itself may not be allowed to read it.
+type Certificate struct {
+	Cert []byte `json:"cert"` // PEM: the certificate with the ones that signed it
+	Key  []byte `json:"key"`  // PEM
 }
 
 // Drain tells the process to accept no more, end what is open, and leave.
