@@ -125,6 +125,9 @@ func (a *app) describeRole(r role.Role) error {
 	for _, at := range spec.Listen {
 		fmt.Fprintf(w, "  listens at %s\n", printable(at, false))
 	}
+	if spec.Route != "" {
+		fmt.Fprintf(w, "  route %s\n", spec.Route)
+	}
 	if len(spec.Settings) > 0 {
 		fmt.Fprintf(w, "  settings %s\n", printable(string(spec.Settings), false))
 	}

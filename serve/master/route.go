@@ -15,11 +15,11 @@ func (m *Master) checkRoute(spec Spec) error {
 	if m.Status().Generation == 0 || m.routed == (spec.Route != "") {
 		return nil
 	}
-	how := "its connections are not routed, and cannot be while it serves"
+	how := "it serves without a route, and has to be stopped before it can have one"
 	if m.routed {
-		how = "its connections are routed, and have to be for as long as it serves"
+		how = "it serves with a route, and has to be stopped before it can be without"
 	}
-	return fault.Text(fault.Conflict, "deploy service", m.opts.Name, how).WithHint("stop it first, or leave this as it is")
+	return fault.Text(fault.Conflict, "deploy service", m.opts.Name, how)
 }
 
 // route starts the routers of the sockets that have none yet, if the spec asks for them. They accept as soon as

@@ -54,7 +54,7 @@ func TestRoute_CannotBeginOrEndWhileItServes(t *testing.T) {
 		m := newMaster(t, &master.Options{Name: "mine"})
 		addr := deploy(t, m, routed(spec("one", "127.0.0.1:0"), before)).Sockets[0].Addr
 		err := m.Deploy(t.Context(), routed(spec("two", "127.0.0.1:0"), after), program(t))
-		if fault.KindOf(err) != fault.Conflict || fault.Hint(err) == "" {
+		if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "has to be stopped") {
 			t.Errorf("got %v", err)
 		}
 		ask(t, "tcp", addr, "one")
