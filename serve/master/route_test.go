@@ -3,6 +3,8 @@
 package master_test
 
 import (
+	"bufio"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -82,6 +84,34 @@ func TestRoute_OfAVersionThatIsUndone(t *testing.T) {
 		return !st.Probation && st.Report != "" && st.Sockets[0].Addr == old && st.Sockets[0].Route == "least"
 	})
 	ask(t, "tcp", old, "one")
+}
+
+func TestRoute_CloseHandsOverWhatWasAccepted(t *testing.T) {
+	m := newMaster(t, nil)
+	addr := deploy(t, m, routed(spec("one", "127.0.0.1:0"), "line")).Sockets[0].Addr
+	slow, err := net.Dial("tcp", addr) // and sends no line
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	fast, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fast.Close()
+	for _, c := range []net.Conn{fast, slow} {
+		c.SetDeadline(time.Now().Add(20 * time.Second))
+	}
+	io.WriteString(fast, "me first\n")
+	if got, err := bufio.NewReader(fast).ReadString('\n'); got != "one\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if err := m.Close(t.Context()); err != nil { // the slow one was accepted before
+		t.Fatal(err)
+	}
+	if got, err := bufio.NewReader(slow).ReadString('\n'); got != "one\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
 }
 
 func TestRoute_IsCheckedFirst(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -36,7 +37,7 @@ func (s *seats) Seats(network, addr string) []handoff.Seat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked++
-	return s.all
+	return slices.Clone(s.all)
 }
 
 func (s *seats) Changed() <-chan struct{} {

@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -56,13 +57,28 @@ func services() []service.Service {
 			fmt.Fprintf(w, "%s %s", version, body)
 		}), service.HTTPOptions{Grace: 2 * time.Second}),
 	}, {
-		Name: "lines", // says its pid and sends back what it gets
-		Serve: service.Conn(func(_ context.Context, c net.Conn) error {
-			fmt.Fprintln(c, os.Getpid())
-			_, err := io.Copy(c, c)
-			return err
-		}, nil),
+		Name:  "lines", // says its pid and sends back what it gets
+		Serve: service.Conn(lines, nil),
+	}, {
+		Name:      "patient", // is ready once there is a file
+		Configure: func(data json.RawMessage) error { return json.Unmarshal(data, &version) },
+		Serve:     service.Conn(lines, nil),
+		Ready: func(ctx context.Context) error {
+			for ctx.Err() == nil {
+				if _, err := os.Stat(version); err == nil {
+					return nil
+				}
+				time.Sleep(time.Millisecond)
+			}
+			return ctx.Err()
+		},
 	}}
+}
+
+func lines(_ context.Context, c net.Conn) error {
+	fmt.Fprintln(c, os.Getpid())
+	_, err := io.Copy(c, c)
+	return err
 }
 
 // kept is a keeper behind a router.
@@ -351,6 +367,38 @@ func allReady(st keeper.Status) bool {
 		}
 	}
 	return true
+}
+
+func TestKept_NothingGoesToAProcessThatIsNotReady(t *testing.T) {
+	k := newKept(t, "least")
+	flag := filepath.Join(t.TempDir(), "flag")
+	if err := os.WriteFile(flag, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.deploy("patient", flag, 1)
+	if err := os.Remove(flag); err != nil {
+		t.Fatal(err)
+	}
+	scaled := make(chan error, 1)
+	go func() { scaled <- k.Scale(t.Context(), 2) }()
+	k.await("the second has begun", func(st keeper.Status) bool { return len(st.Processes) == 2 && st.Processes[1].PID > 0 })
+	first := k.Status().Processes[0].PID
+	for range 10 {
+		c := k.client("")
+		if pid := c.greeted(t); pid != first {
+			t.Errorf("served by %d, not %d", pid, first)
+		}
+	}
+	if err := os.WriteFile(flag, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-scaled; err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the second serves", func() bool {
+		c := k.client("")
+		return c.greeted(t) != first
+	})
 }
 
 func TestKept_PauseLetsConnectsWait(t *testing.T) {

@@ -110,6 +110,36 @@ func TestAffinity_AKeyStaysWithItsProcess(t *testing.T) {
 	}
 }
 
+func TestAffinity_FindsASuccessorBeforeItIsTold(t *testing.T) {
+	s := newSeats(t)
+	r := newRouter(t, s, nil)
+	first, other, next := newProcess(t, 1), newProcess(t, 2), newProcess(t, 1)
+	serve(t, first, other, next)
+	s.set("line", first, other)
+	key := keyOf(t, r, 1)
+	s.mu.Lock() // and nothing is told
+	s.all[0].Sender = next.Sender
+	s.mu.Unlock()
+	first.Listener.Close()
+	until(t, "the first takes no more", func() bool { _, _, ok := first.Load(); return !ok })
+	if n := number(t, r.dial(key)); n != 1 {
+		t.Errorf("process %d has the key", n)
+	}
+	if open, _, _ := next.Load(); open != 1 {
+		t.Errorf("the successor has %d", open)
+	}
+}
+
+// keyOf returns the first line of a client that belongs to a process.
+func keyOf(t *testing.T, r front, process int) (key string) {
+	t.Helper()
+	for i, n := 0, 0; n != process; i++ {
+		key = fmt.Sprintf("client %d\n", i)
+		n = number(t, r.dial(key))
+	}
+	return key
+}
+
 func TestAffinity_ByTheClientsAddress(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("this system has one loopback address")
@@ -251,11 +281,7 @@ func TestAffinity_WaitsForItsProcess(t *testing.T) {
 	first, other := newProcess(t, 1), newProcess(t, 2)
 	serve(t, first, other)
 	s.set("line", first, other)
-	var key string
-	for i, n := 0, 0; n != 1; i++ {
-		key = fmt.Sprintf("client %d\n", i)
-		n = number(t, r.dial(key))
-	}
+	key := keyOf(t, r, 1)
 	busy := newProcess(t, 1)
 	s.set("line", busy, other)
 	s.known()
