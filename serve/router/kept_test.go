@@ -94,7 +94,7 @@ func newKept(t *testing.T, route string) kept {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := keeper.New([]keeper.Socket{{Socket: wire.Socket{Network: "tcp", Addr: l.Addr().String(), Route: route}}}, nil)
+	k, err := keeper.New([]keeper.Socket{{Socket: wire.Socket{Network: "tcp", Addr: l.Addr().String(), Route: route}}}, &keeper.Options{StartWithin: 5 * time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
