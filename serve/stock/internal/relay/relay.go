@@ -93,8 +93,7 @@ func (w *way) run() {
 		w.end()
 		w.fail(err)
 	default:
-		w.fail(err)
-		w.stop(err)
+		w.stop(w.fail(err))
 	}
 }
 
@@ -111,20 +110,21 @@ func (w *way) end() {
 	}
 }
 
-// fail keeps the first error.
-func (w *way) fail(err error) {
+// fail keeps the first error of both directions, and returns it.
+func (w *way) fail(err error) (first error) {
 	w.r.mu.Lock()
 	defer w.r.mu.Unlock()
 	if w.r.err == nil {
 		w.r.err = err
 	}
+	return w.r.err
 }
 
 // stop ends both directions. After an error of a connection the other one is reset: an
 // ordinary end would say that all has arrived.
-func (w *way) stop(err error) {
+func (w *way) stop(first error) {
 	for _, c := range []net.Conn{w.from, w.to} {
-		if l, ok := c.(interface{ SetLinger(int) error }); ok && !errors.Is(err, ErrIdle) {
+		if l, ok := c.(interface{ SetLinger(int) error }); ok && !errors.Is(first, ErrIdle) {
 			l.SetLinger(0)
 		}
 		c.Close()
@@ -227,8 +227,8 @@ func (w *way) look(now time.Time) {
 // were for long enough.
 func (w *way) pause() error {
 	now := time.Now()
-	if w.looks.Before(now.Add(-w.r.idle)) {
-		return ErrStuck // a copy by the kernel: it was the deadline of writing
+	if w.bulk && w.looks.Before(now.Add(-w.r.idle)) {
+		return ErrStuck // the kernel does not say which deadline it was; this is that of writing
 	}
 	w.r.mu.Lock()
 	w.silent.to = now
