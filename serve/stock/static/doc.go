@@ -20,8 +20,8 @@
 //   - Names with an element that begins with a dot are not found, but for .well-known at the top; see
 //     [Options.Dotfiles]. The same holds for names with a NUL, a backslash or an empty element, and for what is no
 //     regular file: a pipe or device cannot hold up a request.
-//   - A small file is kept in memory and looked at (stat) on each request: a change is seen at once. Memory
-//     for it is bounded by [Options.CacheBytes].
+//   - A small file is kept in memory, bounded by [Options.CacheBytes], and what the disk says about a file
+//     for [Options.CheckEvery], 10 ms: a change is seen by every request that begins later than that.
 //   - A file that shrinks while it is sent ends its connection; the client cannot take it for whole.
 //
 // Timeouts and limits of connections are the http.Server's.

@@ -7,15 +7,16 @@ import (
 
 // encoding is a form that a file may be stored in beside itself.
 type encoding struct {
+	index  int    // in encodings
 	name   string // in HTTP
 	suffix string // of the file
 	header []string
 }
 
 // encodings are in the order of preference among equal weights.
-var encodings = []*encoding{
-	{"zstd", ".zst", []string{"zstd"}},
-	{"gzip", ".gz", []string{"gzip"}},
+var encodings = [...]*encoding{
+	{0, "zstd", ".zst", []string{"zstd"}},
+	{1, "gzip", ".gz", []string{"gzip"}},
 }
 
 // accepted returns the encodings that a client takes, the best first, but for those that it likes

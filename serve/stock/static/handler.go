@@ -24,6 +24,7 @@ type Handler struct {
 	o     Options
 	small int64 // the largest file that is kept
 	cache cache
+	views views
 	log   *accessLog // or nil
 }
 
@@ -49,15 +50,23 @@ func New(dir string, o *Options) (*Handler, error) {
 	if o != nil {
 		h.o = *o
 	}
+	h.views = views{every: o.checkEvery(), byPath: map[string]*view{}}
 	h.cache = cache{limit: o.cacheBytes(), entries: map[key]*entry{}}
 	if h.o.AccessLog != nil {
-		h.log = &accessLog{process: o.process(), w: h.o.AccessLog}
+		h.log = newAccessLog(h.o.Process, h.o.AccessLog)
 	}
 	return h, nil
 }
 
-// Close closes the directory: every later request is answered 404.
-func (h *Handler) Close() error { return h.root.Close() }
+// Close closes the directory, so that later requests are answered 404, and returns when the access log
+// is written.
+func (h *Handler) Close() error {
+	err := h.root.Close()
+	if h.log != nil {
+		h.log.close()
+	}
+	return err
+}
 
 // ServeHTTP answers a request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -76,6 +85,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusMethodNotAllowed)
 		return
 	}
+	now := time.Now()
+	if v := h.views.get(r.URL.Path, now); v != nil {
+		h.file(w, r, v)
+		return
+	}
 	name, directory, ok := h.fileName(r.URL.Path)
 	if !ok {
 		answer(w, http.StatusNotFound)
@@ -91,23 +105,23 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) {
 	case info.IsDir() && !directory:
 		redirect(w, r, true)
 	case info.IsDir():
-		h.directory(w, r, name)
+		h.directory(w, r, name, now)
 	case !info.Mode().IsRegular():
 		answer(w, http.StatusNotFound)
 	case directory:
 		redirect(w, r, false)
 	default:
-		h.file(w, r, name, info)
+		h.file(w, r, h.look(r.URL.Path, name, info, now))
 	}
 }
 
 // directory answers with the index, else a listing if that is wished.
-func (h *Handler) directory(w http.ResponseWriter, r *http.Request, name string) {
+func (h *Handler) directory(w http.ResponseWriter, r *http.Request, name string, now time.Time) {
 	index := filepath.Join(name, "index.html")
 	info, err := h.root.Stat(index)
 	switch {
 	case err == nil && info.Mode().IsRegular():
-		h.file(w, r, index, info)
+		h.file(w, r, h.look(r.URL.Path, index, info, now))
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		refuse(w, err)
 	case h.o.Listing:
@@ -117,18 +131,29 @@ func (h *Handler) directory(w http.ResponseWriter, r *http.Request, name string)
 	}
 }
 
-// file answers with a regular file, in the best form that there is for the client.
-func (h *Handler) file(w http.ResponseWriter, r *http.Request, name string, info fs.FileInfo) {
-	for _, e := range accepted(r.Header["Accept-Encoding"]) {
+// look looks which forms of a regular file are there. What it sees holds for a moment from now on.
+func (h *Handler) look(path, name string, info fs.FileInfo, now time.Time) *view {
+	v := &view{at: now, name: name, info: info}
+	for i, e := range encodings {
 		stored, err := h.root.Stat(name + e.suffix)
-		if err != nil || !stored.Mode().IsRegular() || stored.ModTime().Before(info.ModTime()) {
-			continue
-		}
-		if err := h.form(w, r, name, e, stored); err == nil {
-			return
+		if err == nil && stored.Mode().IsRegular() && !stored.ModTime().Before(info.ModTime()) {
+			v.forms[i], v.encoded = stored, true
 		}
 	}
-	if err := h.form(w, r, name, nil, info); err != nil {
+	h.views.put(path, v)
+	return v
+}
+
+// file answers with a regular file, in the best form that there is for the client.
+func (h *Handler) file(w http.ResponseWriter, r *http.Request, v *view) {
+	if v.encoded {
+		for _, e := range accepted(r.Header["Accept-Encoding"]) {
+			if stored := v.forms[e.index]; stored != nil && h.form(w, r, v.name, e, stored) == nil {
+				return
+			}
+		}
+	}
+	if err := h.form(w, r, v.name, nil, v.info); err != nil {
 		refuse(w, err)
 	}
 }

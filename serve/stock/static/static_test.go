@@ -246,7 +246,7 @@ func TestHandler_SendsThePrecompressedForm(t *testing.T) {
 
 func TestHandler_SeesEveryChange(t *testing.T) {
 	dir := tree(t, map[string]string{"f.txt": "one"})
-	base, name := start(t, dir, nil), filepath.Join(dir, "f.txt")
+	base, name := start(t, dir, &static.Options{CheckEvery: -1}), filepath.Join(dir, "f.txt")
 	last := ""
 	expect := func(want string) {
 		t.Helper()
@@ -284,6 +284,33 @@ func TestHandler_SeesEveryChange(t *testing.T) {
 	os.Mkdir(name, 0o755)
 	if res, _ := get(t, "GET", base+"/f.txt"); res.StatusCode != 301 {
 		t.Errorf("a directory now: %d", res.StatusCode)
+	}
+}
+
+func TestHandler_LooksAtAFileOnceInAWhile(t *testing.T) {
+	dir := tree(t, map[string]string{"f.txt": "one", "d/index.html": "one"})
+	rarely, often := start(t, dir, &static.Options{CheckEvery: time.Hour}), start(t, dir, nil)
+	for _, path := range []string{"/f.txt", "/d/"} {
+		for _, base := range []string{rarely, often} {
+			if _, body := get(t, "GET", base+path, "Accept-Encoding: gzip"); body != "one" {
+				t.Errorf("%s: got %q", path, body)
+			}
+		}
+	}
+	put(t, filepath.Join(dir, "f.txt.gz"), "gz")
+	put(t, filepath.Join(dir, "d/index.html"), "three")
+	for path, want := range map[string]string{"/f.txt": "gz", "/d/": "three"} {
+		if _, body := get(t, "GET", rarely+path, "Accept-Encoding: gzip"); body != "one" {
+			t.Errorf("%s: the disk was asked again: %q", path, body)
+		}
+		for t.Context().Err() == nil {
+			if _, body := get(t, "GET", often+path, "Accept-Encoding: gzip"); body == want {
+				break
+			}
+		}
+	}
+	if _, body := get(t, "GET", rarely+"/d/index.html"); body != "three" { // another path
+		t.Errorf("got %q", body)
 	}
 }
 
@@ -415,12 +442,53 @@ func TestHandler_LogsEachRequest(t *testing.T) {
 	r.Header.Set("Range", "bytes=1-2")
 	r.RequestURI = "/\"\n\x1b"
 	h.ServeHTTP(httptest.NewRecorder(), r)
+	h.Close()
 	want := "[Process-2]\t\"GET /hello.txt HTTP/1.1\" 200 -\n" +
 		"[Process-2]\t\"HEAD /none?a=%22b HTTP/1.1\" 404 -\n" +
 		"[Process-2]\t\"POST /hello.txt HTTP/1.1\" 405 -\n" +
 		"[Process-2]\t\"GET /\\\"\\n\\x1b HTTP/1.1\" 206 -\n"
 	if log.String() != want {
 		t.Errorf("got\n%swant\n%s", &log, want)
+	}
+}
+
+// stuck is a writer that takes nothing until it is let go.
+type stuck struct {
+	bytes.Buffer
+	entered, release chan struct{}
+}
+
+func (s *stuck) Write(b []byte) (int, error) {
+	select {
+	case s.entered <- struct{}{}:
+	default:
+	}
+	<-s.release
+	return s.Buffer.Write(b)
+}
+
+func TestHandler_ALogThatNobodyTakesStopsNobody(t *testing.T) {
+	log := &stuck{entered: make(chan struct{}, 1), release: make(chan struct{})}
+	h := handler(t, tree(t, map[string]string{"f": ""}), &static.Options{AccessLog: log})
+	ask := func(n int) {
+		for range n {
+			r := httptest.NewRequest("GET", "/f", nil)
+			r.RequestURI = "/" + strings.Repeat("x", 1000)
+			h.ServeHTTP(httptest.NewRecorder(), r)
+		}
+	}
+	ask(1)
+	<-log.entered
+	ask(2000)
+	close(log.release)
+	h.Close()
+	lines := strings.Split(strings.TrimSuffix(log.String(), "\n"), "\n")
+	var lost int
+	if _, err := fmt.Sscanf(lines[len(lines)-1], "%d lines are lost", &lost); err != nil || lost+len(lines)-1 != 2001 || lost == 0 {
+		t.Errorf("got %d lines, the last is %.100q", len(lines), lines[len(lines)-1])
+	}
+	if first := lines[0]; !strings.HasPrefix(first, `"GET /xxx`) || !strings.HasSuffix(first, ` HTTP/1.1" 200 -`) {
+		t.Errorf("got %.100q", first)
 	}
 }
 
@@ -432,7 +500,7 @@ func TestHandler_ManyAtOnceWhileTheCacheIsFull(t *testing.T) {
 	dir := tree(t, files)
 	var wg sync.WaitGroup
 	for _, limit := range []int64{-1, 10_000, 0} {
-		h := handler(t, dir, &static.Options{CacheBytes: limit})
+		h := handler(t, dir, &static.Options{CacheBytes: limit, CheckEvery: time.Microsecond})
 		for id := range 4 {
 			wg.Go(func() {
 				r := rand.New(rand.NewPCG(uint64(id), 0))
