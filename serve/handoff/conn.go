@@ -7,7 +7,7 @@ import (
 )
 
 // TCPConn is a TCP connection that was handed over. It reads what had been read from it before, then the
-// rest. What goes round it, as SyscallConn and File do, sees the rest only.
+// rest. What goes round it, as SyscallConn and File do, sees the rest only: see Buffered.
 type TCPConn struct {
 	*net.TCPConn
 	*handed
@@ -37,6 +37,14 @@ func (h *handed) take(b []byte) (n int) {
 		h.read = nil // its memory is not needed for as long as the connection lives
 	}
 	return n
+}
+
+// Buffered is how many bytes that had been read before are still to be read: as long as there are some, whoever
+// goes round the connection would miss them.
+func (h *handed) Buffered() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.read)
 }
 
 // writeTo writes what had been read before.

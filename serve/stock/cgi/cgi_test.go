@@ -167,7 +167,7 @@ func TestHandler_APythonScriptGetsTheRequest(t *testing.T) {
 			}
 		}
 	}
-	s = start(t, path, cgi.Options{Authorization: true, Env: []string{"PATH=" + os.Getenv("PATH"), "MINE=1"}})
+	s = start(t, path, cgi.Options{Authorization: true, Env: []string{"MINE=1"}})
 	_, got := get(t, s.url+"/any/path", "Authorization: Basic eDp5")
 	for _, want := range []string{"HTTP_AUTHORIZATION=Basic eDp5", "MINE=1", "SCRIPT_NAME=", "PATH_INFO=/any/path"} {
 		if !strings.Contains("\n"+got, "\n"+want+"\n") {
@@ -402,6 +402,18 @@ func TestHandler_AClientThatEndsItsSideIsAnswered(t *testing.T) {
 	fmt.Fprint(c, "GET / HTTP/1.0\r\n\r\n")
 	c.(*net.TCPConn).CloseWrite()
 	if got, err := io.ReadAll(c); !strings.HasSuffix(string(got), "\r\n\r\nanswer") || err != nil {
+		t.Errorf("got %q, %v", got, err)
+	}
+	// One that takes too long then is never told that all is well.
+	s = start(t, shell(t, "exec sleep 1000"), cgi.Options{Grace: time.Millisecond})
+	late, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	fmt.Fprint(late, "GET / HTTP/1.0\r\n\r\n")
+	late.(*net.TCPConn).CloseWrite()
+	if got, err := io.ReadAll(late); !strings.HasPrefix(string(got), "HTTP/1.0 504 ") || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 }

@@ -18,7 +18,7 @@
 //   - The variables of RFC 3875, REMOTE_PORT, REQUEST_URI and SCRIPT_FILENAME, HTTPS=on behind TLS, and for each header
 //     field HTTP_*. Left out are fields about the connection, those with an underscore, which could be taken for
 //     others, Proxy (CVE-2016-5385, "httpoxy"), and Authorization but for [Options.Authorization].
-//   - Of the server's own environment PATH, HOME, LANG, LC_ALL, TZ and TMPDIR only, or [Options.Env].
+//   - Of the server's own environment PATH, HOME, LANG, LC_ALL, TZ and TMPDIR only; and [Options.Env].
 //   - The request's body as a file. It is complete before the script starts: a slow client holds no
 //     process, and a chunked body has a CONTENT_LENGTH too.
 //

@@ -3,6 +3,7 @@ package cgi
 import (
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 )
@@ -93,4 +94,14 @@ func variable(key string) string {
 		}
 	}
 	return string(b)
+}
+
+// ownEnv is what scripts get of this process's environment.
+func ownEnv() (env []string) {
+	for _, name := range []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/universal-server/become/serve/stock/internal/program"
 )
 
 // mostRedirects is how many local redirects a request may take.
@@ -20,6 +22,7 @@ const mostRedirects = 5
 type Handler struct {
 	place place
 	o     Options
+	env   []string
 	slots chan struct{} // holds an item for each script
 	spool spool
 
@@ -46,6 +49,9 @@ func New(path string, o *Options) (*Handler, error) {
 	}
 	h.o = h.o.withDefaults()
 	var err error
+	if h.env, err = program.Merge(ownEnv(), h.o.Env); err != nil {
+		return nil, err
+	}
 	if h.place, err = newPlace(path); err != nil {
 		return nil, err
 	}
@@ -101,11 +107,9 @@ func (h *Handler) once(w http.ResponseWriter, r *http.Request, b *body, log *slo
 	}
 	log = log.With("script", s.file)
 	if !h.admit(r.Context()) {
-		if r.Context().Err() == nil {
-			log.Warn("refused: as many scripts run as may", "most", h.o.Max)
-			w.Header().Set("Retry-After", "1")
-			answer(w, http.StatusServiceUnavailable)
-		}
+		log.Warn("refused: as many scripts run as may", "most", h.o.Max)
+		w.Header().Set("Retry-After", "1")
+		answer(w, http.StatusServiceUnavailable) // also to a client that has ended its own side only
 		return nil
 	}
 	run, err := h.start(r, s, b, log)

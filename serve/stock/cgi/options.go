@@ -2,7 +2,6 @@ package cgi
 
 import (
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
@@ -10,8 +9,8 @@ import (
 
 // Options are the settings of [New]. Zero values and nil are the defaults.
 type Options struct {
-	// Env is what scripts get beside the variables of the request: "KEY=value". Nil is PATH,
-	// HOME, LANG, LC_ALL, TZ and TMPDIR of this process.
+	// Env is what scripts get, "KEY=VALUE", beside the variables of the request and PATH, HOME, LANG,
+	// LC_ALL, TZ and TMPDIR of this process.
 	Env []string
 	// Authorization passes the header field of that name on, to scripts that check it themselves.
 	Authorization bool
@@ -50,14 +49,6 @@ func (o Options) check() error {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Env == nil {
-		o.Env = []string{}
-		for _, name := range []string{"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR"} {
-			if value, ok := os.LookupEnv(name); ok {
-				o.Env = append(o.Env, name+"="+value)
-			}
-		}
-	}
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration

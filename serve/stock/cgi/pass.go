@@ -2,6 +2,7 @@ package cgi
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -115,9 +116,7 @@ func (r *run) refuse(w http.ResponseWriter, err error, log *slog.Logger) {
 	why := r.reason()
 	code := http.StatusBadGateway
 	switch {
-	case errors.Is(why, errGone):
-		return
-	case errors.Is(why, errLate):
+	case errors.Is(why, errLate), errors.Is(why, errGone): // it may have ended its own side only
 		code = http.StatusGatewayTimeout
 	case errors.Is(why, errClosing):
 		code = http.StatusServiceUnavailable
@@ -131,7 +130,7 @@ func startStatus(err error) int {
 	switch {
 	case errors.Is(err, syscall.E2BIG):
 		return http.StatusRequestHeaderFieldsTooLarge
-	case errors.Is(err, errClosing), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE),
+	case errors.Is(err, errClosing), errors.Is(err, context.Canceled), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE),
 		errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM):
 		return http.StatusServiceUnavailable
 	}

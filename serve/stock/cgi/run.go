@@ -54,8 +54,8 @@ func (h *Handler) start(r *http.Request, s script, b *body, log *slog.Logger) (*
 		return nil, err
 	}
 	said := program.Lines(func(text string) { log.Warn("says", "text", text) })
-	p, err := process.Start(r.Context(), process.Spec{
-		Path: s.file, Dir: filepath.Dir(s.file), Env: append(environ(r, s, b.size, h.o.Authorization), h.o.Env...),
+	p, err := process.Start(h.life, process.Spec{
+		Path: s.file, Dir: filepath.Dir(s.file), Env: append(environ(r, s, b.size, h.o.Authorization), h.env...),
 		Stdio: [3]*os.File{b.file, out, nil}, Stderr: said,
 	})
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
-	"github.com/universal-server/become/serve/stock/internal/program"
 )
 
 // mostPrograms is above what a machine can do.
@@ -16,8 +15,8 @@ const mostPrograms = 100_000
 type Options struct {
 	// Dir is the programs' working directory. Defaults to this process's.
 	Dir string
-	// Env is what the programs get beside the variables about their connection: "KEY=value". Nil is
-	// the environment of this process, without what is become's own.
+	// Env is what the programs get, "KEY=VALUE", beside the variables about their connection and the
+	// environment of this process without what is become's own.
 	Env []string
 	// Stderr sends what programs print on standard error to the peer too, as inetd did. Off by
 	// default: the Logger is told.
@@ -31,7 +30,8 @@ type Options struct {
 	Rate int
 	// Within is how long a connection may last. Defaults to no limit.
 	Within time.Duration
-	// Grace is what a program has between SIGTERM and SIGKILL. Defaults to 2 s.
+	// Grace is what a program has between SIGTERM and SIGKILL, and before that when its peer has hung
+	// up. Defaults to 2 s.
 	Grace time.Duration
 	// DrainTimeout is how long programs may go on after the server's context ended. Defaults to 10 s.
 	DrainTimeout time.Duration
@@ -40,9 +40,6 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Env == nil {
-		o.Env = program.Environ()
-	}
 	if o.Max == 0 {
 		o.Max = 100
 	}

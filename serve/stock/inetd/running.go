@@ -23,20 +23,24 @@ const takeWithin = 10 * time.Second
 // hearWithin bounds the wait for the last words of a program that was killed.
 const hearWithin = time.Second
 
-// closedHere is the reason when this process closes the connection: nobody waits any more.
-const closedHere = "the server ends"
+// Why a program has to end.
+const (
+	hungUp     = "the peer has hung up"
+	closedHere = "the server ends" // or has closed the connection: nobody waits any more
+)
 
 // running is a program with its connection. Either that is the program's own, and watched, or
 // it is copied.
 type running struct {
-	p      *process.Process
-	conn   *accept.Conn
-	copied net.Conn       // our end of the socket pair, or nil
-	said   io.Closer      // what it says on standard error
-	over   chan string    // why the connection is over
-	ended  bool           // the program was made to end
-	in     sync.WaitGroup // the watch, or the copying of input
-	out    sync.WaitGroup // the copying of output
+	p       *process.Process
+	conn    *accept.Conn
+	copied  net.Conn       // our end of the socket pair, or nil
+	said    io.Closer      // what it says on standard error
+	over    chan string    // why the connection is over
+	ended   bool           // the program was made to end
+	unheard bool           // the peer has hung up
+	in      sync.WaitGroup // the watch, or the copying of input
+	out     sync.WaitGroup // the copying of output
 }
 
 // start starts the program for a connection.
@@ -50,7 +54,7 @@ func (s *Server) start(c *accept.Conn, peer address, log *slog.Logger) (*running
 	said := program.Lines(func(text string) { log.Info("says", "text", text) })
 	r.said = said
 	spec := process.Spec{
-		Path: s.path, Args: s.args, Dir: s.o.Dir, Env: append(peer.environ(c.Conn), s.o.Env...),
+		Path: s.path, Args: s.args, Dir: s.o.Dir, Env: append(peer.environ(c.Conn), s.env...),
 		Stdio: [3]*os.File{f, f, nil}, Stderr: said,
 	}
 	if s.o.Stderr {
@@ -73,7 +77,11 @@ func (s *Server) start(c *accept.Conn, peer address, log *slog.Logger) (*running
 
 // file returns what becomes the program's input and output.
 func (r *running) file() (*os.File, error) {
-	if own, ok := r.conn.Conn.(interface{ File() (*os.File, error) }); ok {
+	buffered := 0 // bytes that the program would miss
+	if handed, ok := r.conn.Conn.(interface{ Buffered() int }); ok {
+		buffered = handed.Buffered()
+	}
+	if own, ok := r.conn.Conn.(interface{ File() (*os.File, error) }); ok && buffered == 0 {
 		f, err := own.File()
 		if err != nil {
 			return nil, err
@@ -91,23 +99,35 @@ func (r *running) file() (*os.File, error) {
 	return f, err
 }
 
-// wait returns when the program has ended, with "", or why it has to.
-func (r *running) wait(cut context.Context, within time.Duration) (why string) {
+// wait returns when the program has ended, with "", or why it has to. One whose peer has hung up has
+// grace to notice it, and to end by itself.
+func (r *running) wait(cut context.Context, within, grace time.Duration) (why string) {
 	var late <-chan time.Time
 	if within > 0 {
 		t := time.NewTimer(within)
 		defer t.Stop()
 		late = t.C
 	}
-	select {
-	case <-r.p.Done():
-	case why = <-r.over:
-	case <-late:
-		why = "its time is over"
-	case <-cut.Done():
-		why = closedHere
+	over := r.over
+	for why == "" {
+		select {
+		case <-r.p.Done():
+			return ""
+		case why = <-over:
+			if why == hungUp {
+				t := time.NewTimer(grace)
+				defer t.Stop()
+				late, over, r.unheard, why = t.C, nil, true, ""
+			}
+		case <-late:
+			if why = "its time is over"; r.unheard {
+				why = hungUp
+			}
+		case <-cut.Done():
+			why = closedHere
+		}
 	}
-	r.ended = why != ""
+	r.ended = true
 	return why
 }
 
@@ -128,7 +148,7 @@ func (r *running) isOver(err error) {
 	case errors.Is(err, net.ErrClosed):
 		r.over <- closedHere
 	default:
-		r.over <- "the peer has hung up"
+		r.over <- hungUp
 	}
 }
 
@@ -191,7 +211,7 @@ func (r *running) close() {
 	r.conn.SetReadDeadline(time.Unix(1, 0))
 	r.in.Wait()
 	r.out.Wait()
-	if r.ended {
+	if r.ended || r.unheard {
 		return
 	}
 	if r.copied == nil && program.SetBlocking(r.conn.Conn.(syscall.Conn), false) != nil {

@@ -17,6 +17,7 @@ import (
 type Server struct {
 	path  string
 	args  []string
+	env   []string
 	o     Options
 	slots chan struct{} // holds an item for each program
 	rate  *pace         // or nil
@@ -44,7 +45,10 @@ func New(command []string, o *Options) (*Server, error) {
 	if err := s.o.check(); err != nil {
 		return nil, err
 	}
-	s.o.Env = withoutOurs(s.o.Env)
+	if s.env, err = program.Merge(program.Environ(), s.o.Env); err != nil {
+		return nil, err
+	}
+	s.env = withoutOurs(s.env)
 	if info, err := os.Stat(s.o.Dir); s.o.Dir != "" && (err != nil || !info.IsDir()) {
 		return nil, fault.Text(fault.NotFound, "start programs in", s.o.Dir, "there is no such folder")
 	}
@@ -89,7 +93,7 @@ func (s *Server) serve(c *accept.Conn) {
 	log = log.With("pid", r.p.PID())
 	log.Info("started")
 	began := time.Now()
-	if why := r.wait(cut, s.o.Within); why != "" {
+	if why := r.wait(cut, s.o.Within, s.o.Grace); why != "" {
 		log.Warn("ending the program", "reason", why)
 		if err := r.end(cut, why, s.o.Grace); err != nil {
 			log.Error("the program is not gone", "err", err)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -37,7 +38,7 @@ func Find(name string) (string, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return "", fault.Text(fault.Denied, op, name, "permission denied").WithHint("chmod +x makes a file a program")
 	case errors.Is(err, exec.ErrNotFound):
-		return "", fault.Text(fault.NotFound, op, name, "there is no such program in PATH").WithHint("./" + name + " is one in this folder")
+		return "", fault.Text(fault.NotFound, op, name, "there is no such program in PATH").WithHint("a program of this folder is written ./" + name)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return "", fault.Text(fault.NotFound, op, name, "there is no such file")
 	}
@@ -47,6 +48,20 @@ func Find(name string) (string, error) {
 // Environ returns the environment of this process without what is become's own.
 func Environ() []string {
 	return slices.DeleteFunc(os.Environ(), func(e string) bool { return strings.HasPrefix(e, "BECOME_") })
+}
+
+// Merge returns an environment with more variables, which replace those of the same name. The error, of
+// kind fault.Invalid, names one that is not KEY=VALUE.
+func Merge(env, more []string) ([]string, error) {
+	out := slices.Clone(env)
+	for _, e := range more {
+		name, _, ok := strings.Cut(e, "=")
+		if !ok || name == "" || strings.ContainsRune(e, 0) {
+			return nil, fault.Text(fault.Invalid, "use variable", strconv.Quote(e), "want KEY=VALUE")
+		}
+		out = append(slices.DeleteFunc(out, func(old string) bool { return strings.HasPrefix(old, name+"=") }), e)
+	}
+	return out, nil
 }
 
 // End asks a program and its group to end with SIGTERM and kills them after grace, or when now ends. It

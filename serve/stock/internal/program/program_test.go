@@ -50,6 +50,18 @@ func TestEnviron_IsWithoutWhatIsOurs(t *testing.T) {
 	}
 }
 
+func TestMerge_ReplacesWhatIsThere(t *testing.T) {
+	got, err := program.Merge([]string{"A=1", "AB=2", "C=3"}, []string{"A=4", "D=", "A=5=6"})
+	if want := []string{"AB=2", "C=3", "D=", "A=5=6"}; !slices.Equal(got, want) || err != nil {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	for _, wrong := range []string{"", "A", "=1", "A=\x00"} {
+		if got, err := program.Merge(nil, []string{wrong}); fault.KindOf(err) != fault.Invalid || err == nil {
+			t.Errorf("%q: got %q, %v", wrong, got, err)
+		}
+	}
+}
+
 func TestLines_AreWholeAndBounded(t *testing.T) {
 	long := strings.Repeat("x", program.LongestLine)
 	for text, want := range map[string][]string{
