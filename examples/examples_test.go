@@ -44,11 +44,12 @@ var examples = map[string]func(t *testing.T, p program){
 	"hello":       hello,
 	"patch":       patch,
 	"pool":        pool,
+	"prefork":     prefork,
 	"wordcount":   wordcount,
 }
 
 // services are those examples that serve: they are not run on a fleet.
-var services = map[string]bool{"casvariants": true, "crunch": true, "handoff": true, "hello": true}
+var services = map[string]bool{"casvariants": true, "crunch": true, "handoff": true, "hello": true, "prefork": true}
 
 func TestMain(m *testing.M) {
 	// The node of these tests hosts scripts in this binary, as the command does in its own.

@@ -10,11 +10,14 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/universal-server/become/fleet"
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/role"
+	"github.com/universal-server/become/serve/stock"
 )
 
 // warmWithin is how long a new version may take until a worker of it is ready.
@@ -25,7 +28,7 @@ func (a *app) deployCommand() *cobra.Command {
 	var nodes []string
 	var flags specFlags
 	cmd := &cobra.Command{
-		Use: "deploy PATH|echo|time|cas", Short: "Let a name become this code",
+		Use: "deploy PATH", Short: "Let a name become this code",
 		Long: `Let a name become this code: a .js or .ts file, a Go package, or an executable
 built from one. A worker of the new version is started first; only when it is ready the name
 points at it. From then on calls by that name use the new code, those that run finish on theirs.
@@ -34,19 +37,23 @@ If it does not start, nothing changes.
 With --listen, or any other flag of a service, the name becomes a service on the fleet's nodes: each opens the
 sockets and starts --procs processes on them. Deploying again swaps the version while no connection
 fails. One that does not become ready, or dies too often in its first ten seconds, is taken back by itself, and
-become ps says why. Then: start, stop, restart, scale, pause, resume, rollback, rm, logs.
+become ps says why. Then: start, stop, restart, scale, pause, resume, rollback, rm, logs. The stock servers of become
+serve are services too: paths in their settings are those of the nodes.
 
 ` + limitHelp,
 		Example: `  become deploy ./square.js
   become deploy ./examples/crunch
   become deploy --name area ./geometry.ts
   become deploy ./examples/hello --listen :8080 --procs 4
-  become deploy cas --listen 127.0.0.1:22222
+  become deploy static ./site --name docs --listen :8000
   become rollback square`,
 		Args: wants(1, 1, "one PATH, or the name of a stock server"),
 	}
-	cmd.Flags().StringVar(&name, "name", "", "deploy under this `name` (default the file's or folder's)")
-	cmd.Flags().StringArrayVar(&nodes, "node", nil, "serve on this `node` only: its id or host; may be repeated (default all)")
+	target := func(f *pflag.FlagSet) {
+		f.StringVar(&name, "name", "", "deploy under this `name` (default the file's or folder's)")
+		f.StringArrayVar(&nodes, "node", nil, "serve on this `node` only: its id or host; may be repeated (default all)")
+	}
+	target(cmd.Flags())
 	flags.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
@@ -54,11 +61,11 @@ become ps says why. Then: start, stop, restart, scale, pause, resume, rollback, 
 		if name == "" {
 			name = nameOf(path)
 		}
-		if !goodName.MatchString(name) {
-			return usage("give one with --name: letters, digits, '_' and '-'", "%q cannot be a name", name)
+		if err := checkName(name); err != nil {
+			return err
 		}
-		if isStock(path) || len(nodes) > 0 || flags.given(cmd) {
-			spec, err := flags.read(cmd, path)
+		if len(nodes) > 0 || flags.given(cmd) {
+			spec, err := flags.read(cmd)
 			if err != nil {
 				return err
 			}
@@ -92,7 +99,23 @@ become ps says why. Then: start, stop, restart, scale, pause, resume, rollback, 
 			return a.changed(name, before.Digest, now)
 		})
 	}
+	cmd.AddCommand(stockCommands("become deploy", target, func(cmd *cobra.Command, s stock.Server, spec master.Spec) error {
+		if name == "" {
+			name = s.Name
+		}
+		if err := checkName(name); err != nil {
+			return err
+		}
+		return a.deployRole(cmd.Context(), name, s.Name, spec, nodes)
+	})...)
 	return cmd
+}
+
+func checkName(name string) error {
+	if !goodName.MatchString(name) {
+		return usage("give one with --name: letters, digits, '_' and '-'", "%q cannot be a name", name)
+	}
+	return nil
 }
 
 // serviceHint tells what to do with code that has no function.

@@ -26,7 +26,7 @@ func readFlags(t *testing.T, args ...string) (master.Spec, error) {
 	if err := cmd.ParseFlags(args); err != nil {
 		t.Fatal(err)
 	}
-	return flags.read(cmd, "echo")
+	return flags.read(cmd)
 }
 
 func TestLimitFlags_BecomeADescription(t *testing.T) {

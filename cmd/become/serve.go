@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -16,43 +17,46 @@ import (
 
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
+	"github.com/universal-server/become/serve/stock"
 	"github.com/universal-server/become/serve/stock/cas"
 )
 
 func (a *app) serveCommand() *cobra.Command {
 	var flags specFlags
 	cmd := &cobra.Command{
-		Use: "serve PATH|echo|time|cas", Short: "Serve on sockets, in this terminal", Args: wants(1, 1, "one PATH, or the name of a stock server"),
+		Use: "serve PATH", Short: "Serve on sockets, in this terminal", Args: wants(1, 1, "one PATH, or the name of a stock server"),
 		Long: `Serve on sockets that are opened once and kept: processes share them, die and are replaced, and change
 their version, while no connection fails. No fleet is needed.
 
 PATH is a Go package, or an executable built from one, whose main function is become.Serve. The stock servers
-are echo (TCP, port 15000), time (UDP, ports 15000, 16000 and 17000) and cas (the compare-and-swap register,
-TCP, port 22222).
-
---settings of cas, with their defaults; 0s is without limit:
-  {"max_line": 65536, "max_conns": 10000, "line_timeout": "30s", "idle_timeout": "5m", "write_timeout": "30s",
-   "chatter": false, "register": "file:/path"}
-chatter prints each connection and each line. The register is shared by all processes; it is gone when the command ends,
-unless register names a file that keeps it, and that other commands on this machine may share.
+are in this binary: static, proxy, inetd, cgi, cas, echo and time; each has its own --help.
 
 SIGHUP builds PATH again and swaps: new processes start, both versions accept, the old ones end their
 connections and leave. A version that does not become ready changes nothing. Ctrl-C drains; a second one ends it now.
 
 ` + limitHelp,
 		Example: `  become serve ./examples/hello --listen :8080 --procs 4
-  become serve cas --settings '{"chatter":true}'
+  become serve static ./site
+  become serve proxy 127.0.0.1:9001 127.0.0.1:9002
+  become serve inetd -- /bin/cat
+  become serve cgi ./hello.py
   become serve time --listen udp://127.0.0.1:15000
   become serve ./examples/hello --memory 256MB --max-files 1000 --read-only /srv/pages --connect-port none`,
 	}
 	flags.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		spec, err := flags.read(cmd, args[0])
+		spec, err := flags.read(cmd)
 		if err != nil {
 			return err
 		}
 		return a.serve(cmd.Context(), serving{what: args[0], spec: spec})
 	}
+	cmd.AddCommand(stockCommands("become serve", nil, func(cmd *cobra.Command, s stock.Server, spec master.Spec) error {
+		if err := s.Check(spec.Settings); err != nil {
+			return err
+		}
+		return a.serve(cmd.Context(), serving{what: s.Name, spec: spec})
+	})...)
 	return cmd
 }
 
@@ -189,6 +193,7 @@ func (a *app) servingProgram(ctx context.Context, o serving) (master.Program, er
 type prefixed struct {
 	app *app
 	mu  sync.Mutex
+	out []byte // lines being written; mu guards it
 }
 
 func (p *prefixed) writers(id keeper.ID) (stdout, stderr io.WriteCloser) {
@@ -210,17 +215,25 @@ func (l *lines) Write(b []byte) (int, error) {
 	l.p.mu.Lock()
 	defer l.p.mu.Unlock()
 	l.rest = append(l.rest, b...)
+	rest, out := l.rest, l.p.out[:0]
 	for {
-		i := strings.IndexByte(string(l.rest), '\n')
-		if i < 0 && len(l.rest) < longestLine {
-			return len(b), nil
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 && len(rest) < longestLine {
+			break
 		}
 		if i < 0 {
-			i = len(l.rest) - 1
+			i = len(rest) - 1
 		}
-		fmt.Fprintf(l.to, "%s%s\n", l.mark, strings.TrimRight(string(l.rest[:i+1]), "\r\n"))
-		l.rest = append(l.rest[:0], l.rest[i+1:]...)
+		out = append(out, l.mark...)
+		out = append(out, bytes.TrimRight(rest[:i+1], "\r\n")...)
+		out = append(out, '\n')
+		rest = rest[i+1:]
 	}
+	l.rest, l.p.out = append(l.rest[:0], rest...), out
+	if len(out) > 0 {
+		l.to.Write(out)
+	}
+	return len(b), nil
 }
 
 func (l *lines) Close() error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/master"
+	"github.com/universal-server/become/serve/stock"
 )
 
 // specFlags are the flags that describe a service, in the foreground and on nodes alike.
@@ -48,20 +49,13 @@ func (s *specFlags) given(cmd *cobra.Command) bool {
 	return slices.ContainsFunc(names, cmd.Flags().Changed)
 }
 
-// read returns the checked description of a service: of a program, or of the stock server of that
-// name.
-func (s *specFlags) read(cmd *cobra.Command, what string) (master.Spec, error) {
+// read returns the checked description of a program's service.
+func (s *specFlags) read(cmd *cobra.Command) (master.Spec, error) {
 	spec := s.spec
 	if spec.Procs < 1 || s.drain <= 0 {
 		return spec, usage("as in --procs 4 --drain 30s", "--procs and --drain must be above zero")
 	}
 	spec.DrainMS = max(1, s.drain.Milliseconds())
-	if isStock(what) {
-		spec.Service = what
-		if len(spec.Listen) == 0 {
-			spec.Listen = stockAddresses[what]
-		}
-	}
 	settings, err := readSettings(s.settings)
 	if err != nil {
 		return spec, err
@@ -77,6 +71,30 @@ func (s *specFlags) read(cmd *cobra.Command, what string) (master.Spec, error) {
 		if *file, err = filepath.Abs(*file); err != nil {
 			return spec, err
 		}
+	}
+	return spec, spec.Check()
+}
+
+// readStock is the same of a stock server, with its own arguments and flags.
+func (s *specFlags) readStock(cmd *cobra.Command, server stock.Server, args []string, given map[string][]string) (master.Spec, error) {
+	s.spec.Service = server.Name
+	if len(s.spec.Listen) == 0 {
+		s.spec.Listen = server.Listen
+	}
+	if !cmd.Flags().Changed("procs") {
+		s.spec.Procs = server.Procs
+	}
+	spec, err := s.read(cmd)
+	if err != nil {
+		return spec, err
+	}
+	dir, err := os.Getwd()
+	if err != nil {
+		return spec, err
+	}
+	words := stock.Words{Args: args, Flags: given, Settings: spec.Settings, Dir: dir}
+	if spec.Settings, err = server.Settings(words); err != nil {
+		return spec, usage(cmd.CommandPath()+" --help", "%s: %s", cmd.CommandPath(), err)
 	}
 	return spec, spec.Check()
 }

@@ -1,40 +1,114 @@
 package main
 
 import (
-	"context"
 	"log/slog"
-	"net"
 	"os"
+	"strconv"
+	"strings"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/service"
-	"github.com/universal-server/become/serve/stock/cas"
-	"github.com/universal-server/become/serve/stock/echo"
-	"github.com/universal-server/become/serve/stock/timeserver"
+	"github.com/universal-server/become/serve/stock"
 )
 
-// stockAddresses are the stock servers and where they listen if nobody says otherwise.
-var stockAddresses = map[string][]string{
-	"echo": {"127.0.0.1:15000"},
-	"time": {"udp://127.0.0.1:15000", "udp://127.0.0.1:16000", "udp://127.0.0.1:17000"},
-	"cas":  {"127.0.0.1:22222"},
+func isStock(name string) bool {
+	_, ok := stock.Find(name)
+	return ok
 }
-
-func isStock(name string) bool { return stockAddresses[name] != nil }
 
 // stockServices is what this program serves when a keeper starts it.
 func stockServices() []service.Service {
-	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	return []service.Service{
-		{Name: "echo", Serve: service.Each(func(ctx context.Context, l net.Listener) error {
-			return echo.Serve(ctx, l, &echo.Options{Logger: logger})
-		})},
-		cas.Service(logger, os.Stdout),
-		{Name: "time", Kind: service.Packets, Serve: func(ctx context.Context, s service.Sockets) error {
-			packets, err := s.Packets()
+	return stock.Services(stock.Env{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Out: os.Stdout})
+}
+
+// stockCommands returns a subcommand for each server that this binary can become. Each has the flags
+// of a service, those of the server itself, and more; run gets what they say.
+func stockCommands(parent string, more func(*pflag.FlagSet), run func(*cobra.Command, stock.Server, master.Spec) error) []*cobra.Command {
+	var out []*cobra.Command
+	for _, s := range stock.All() {
+		var flags specFlags
+		free := strings.HasPrefix(s.Args, "[--]") // its arguments can look like flags
+		given := map[string][]string{}
+		cmd := &cobra.Command{
+			Use: strings.TrimSpace(s.Name + " " + s.Args), Short: s.Short, Args: cobra.ArbitraryArgs,
+			Long:    strings.TrimSpace(s.Short + ".\n\n" + s.Long),
+			Example: strings.ReplaceAll(s.Example, "become serve ", parent+" "),
+		}
+		if free {
+			cmd.Use, cmd.DisableFlagsInUseLine = s.Name+" [flags] "+s.Args, true
+		}
+		flags.add(cmd.Flags())
+		cmd.Flags().Lookup("service").Hidden = true
+		cmd.Flags().Lookup("procs").DefValue = strconv.Itoa(s.Procs)
+		cmd.Flags().Lookup("listen").Usage += " (default " + strings.Join(s.Listen, ", ") + ")"
+		if more != nil {
+			more(cmd.Flags())
+		}
+		own := pflag.NewFlagSet(s.Name, pflag.ContinueOnError)
+		for _, f := range s.Flags {
+			own.AddFlag(stockFlag(f, given))
+		}
+		ownFirst(cmd, own)
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			spec, err := flags.readStock(cmd, s, unguard(args), given)
 			if err != nil {
 				return err
 			}
-			return timeserver.Serve(ctx, packets, nil)
-		}},
+			return run(cmd, s, spec)
+		}
+		cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+			hint := cmd.CommandPath() + " --help"
+			if free {
+				hint = "put -- in front of the program, as in " + cmd.CommandPath() + " -- /bin/cat -u"
+			}
+			return usage(hint, "%s", err)
+		})
+		out = append(out, cmd)
 	}
+	return out
+}
+
+// ownFirst adds the flags of a server itself to those that all services have. Its help tells them first.
+func ownFirst(cmd *cobra.Command, own *pflag.FlagSet) {
+	if own.HasFlags() {
+		all := "Flags:\n{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}"
+		usages := "Flags of " + own.Name() + ":\n" + own.FlagUsages() + "\nFlags of every service:\n" + strings.TrimRight(cmd.Flags().FlagUsages(), "\n")
+		cmd.SetUsageTemplate(strings.Replace(cmd.UsageTemplate(), all, usages, 1))
+	}
+	cmd.Flags().AddFlagSet(own)
+}
+
+// stockFlag is a setting as a flag that keeps what it is given.
+func stockFlag(f stock.Flag, given map[string][]string) *pflag.Flag {
+	kind := map[string]string{"BOOL": "bool", "NUMBER": "number", "DURATION": "time"}
+	word, known := kind[f.Kind]
+	if !known {
+		word = "text"
+	}
+	usage := f.Doc
+	if f.List {
+		usage += "; may be repeated"
+	}
+	flag := &pflag.Flag{Name: f.Name, Usage: usage, DefValue: f.Default, Value: &stockValue{f, word, given}}
+	if f.Kind == "BOOL" {
+		flag.NoOptDefVal = "true"
+	}
+	return flag
+}
+
+// stockValue keeps the values of a flag.
+type stockValue struct {
+	flag  stock.Flag
+	word  string
+	given map[string][]string
+}
+
+func (v *stockValue) String() string { return v.flag.Default }
+func (v *stockValue) Type() string   { return v.word }
+func (v *stockValue) Set(text string) error {
+	v.given[v.flag.Name] = append(v.given[v.flag.Name], text)
+	return nil
 }
