@@ -26,7 +26,8 @@ func (a *app) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "serve PATH", Short: "Serve on sockets, in this terminal", Args: wants(1, 1, "one PATH, or the name of a stock server"),
 		Long: `Serve on sockets that are opened once and kept: processes share them, die and are replaced, and change
-their version, while no connection fails. No fleet is needed.
+their version, while no connection fails. No fleet is needed. The processes share the processors too; GOMAXPROCS in
+the environment gives each so many.
 
 PATH is a Go package, or an executable built from one, whose main function is become.Serve. The stock servers
 are in this binary: static, proxy, inetd, cgi, cas, echo and time; each has its own --help.

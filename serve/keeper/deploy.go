@@ -114,7 +114,7 @@ func (k *Keeper) swap(ctx context.Context, p Program, procs int) (g, before *gen
 			WithHint("resume it first")
 	}
 	k.last++
-	g = &generation{number: k.last, program: p, certificate: p.Certificate, trial: t}
+	g = &generation{number: k.last, program: p, certificate: p.Certificate, trial: t, procs: procs}
 	slots := k.startLocked(g, t, 1, procs)
 	k.mu.Unlock()
 	k.opts.Logger.Info("deploying", "generation", g.number, "program", p.Path, "procs", procs)

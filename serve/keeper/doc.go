@@ -29,6 +29,8 @@
 //   - The program that keeps can be replaced while its processes serve on: [Keeper.Handover], [Adopt]. What they
 //     print and say meanwhile is read by the next program, drains keep their deadlines, probations go
 //     on, and who dies in between is replaced.
+//   - Processes that serve together share the processors, each its part, unless GOMAXPROCS in their
+//     environment says otherwise.
 //   - No process outlives its keeper's program: see package process for how, and for its limits.
 //   - Operations wait for one another, each as long as its context allows; the automatic way
 //     back after a failed probation is one of them.

@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 type settings struct {
 	// Mode: serve; exit and panic before it is ready; hang: never ready; refuse: says why not; crash:
 	// a moment after it is ready; mute: closes its line; stubborn: does not drain; halves: at its first
-	// connection says half a message to the keeper and prints half a line, at the second the rest.
+	// connection says half a message to the keeper and prints half a line, at the second the rest; share: says its number and its processors.
 	Mode string `json:"mode"`
 	// File, if set: behaves so only while it exists, and serves else.
 	File string `json:"file,omitempty"`
@@ -106,7 +106,8 @@ func serve() {
 		syscall.Exit(1)
 	}
 	var serving sync.WaitGroup
-	var open, accepted atomic.Int64
+	var open, accepted, share atomic.Int64
+	share.Store(int64(start.Share.Processors))
 	stats := func() {
 		say(wire.FromProcess{Stats: &wire.Stats{Open: int(open.Load()), Accepted: uint64(accepted.Load())}})
 	}
@@ -131,6 +132,10 @@ func serve() {
 						stats()
 					}
 				}()
+				if set.Mode == "share" {
+					fmt.Fprintln(c, start.Process, share.Load())
+					return
+				}
 				fmt.Fprintln(c, start.Generation, start.Process, os.Getpid())
 				if _, err := bufio.NewReader(c).ReadString('\n'); err == nil {
 					io.WriteString(c, "done\n")
@@ -148,7 +153,10 @@ func serve() {
 		nc.Close()
 		select {}
 	}
-	for hear().Drain == nil {
+	for m := hear(); m.Drain == nil; m = hear() {
+		if m.Share != nil {
+			share.Store(int64(m.Share.Processors))
+		}
 	}
 	if set.Mode == "stubborn" {
 		select {}

@@ -110,6 +110,7 @@ type generation struct {
 	certificate *cert.Pair // the program's, or what came after it; guarded by the keeper's mu
 	trial       *trial
 	held        []string // see Status; guarded by the keeper's mu
+	procs       int      // it should have; 0 after a handover: the keeper's
 }
 
 // Keeper keeps sockets and the processes that serve on them. Its methods may be called

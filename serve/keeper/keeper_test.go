@@ -436,6 +436,43 @@ func TestScale_UpAndDown(t *testing.T) {
 	}
 }
 
+// Processes that share a socket share the processors too, and have them all when they are alone.
+func TestScale_SharesTheProcessors(t *testing.T) {
+	b := newBench(t, nil)
+	all := runtime.GOMAXPROCS(0)
+	b.deploy(program("share"), 1)
+	for _, n := range []int{1, 2, 1, 3} {
+		if err := b.Scale(ctxOf(t), n); err != nil {
+			t.Fatal(err)
+		}
+		b.settled(1, n)
+		want := (all + n - 1) / n
+		ctx := ctxOf(t)
+		for heard := map[int]bool{}; len(heard) < n; { // processes with the right share
+			if number, share := shareOf(t, b.addr); share == want {
+				heard[number] = true
+			}
+			if ctx.Err() != nil {
+				t.Fatalf("of %d processes only %v use %d processors", n, heard, want)
+			}
+		}
+	}
+}
+
+func shareOf(t *testing.T, addr string) (process, processors int) {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := fmt.Fscan(c, &process, &processors); err != nil {
+		t.Fatal(err)
+	}
+	return process, processors
+}
+
 func TestScale_SaysWhyNewOnesFail(t *testing.T) {
 	b := newBench(t, &keeper.Options{Probation: time.Millisecond})
 	path, remove := flag(t)

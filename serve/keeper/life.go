@@ -124,6 +124,9 @@ func (l *life) start() error {
 		order.Manners = &m
 	}
 	order.Certificate = k.certificateOf(g)
+	k.mu.Lock()
+	order.Share = &wire.Share{Processors: k.processorsLocked(g)}
+	k.mu.Unlock()
 	child, err := process.Start(k.alive, spec)
 	seats.started()
 	if err != nil {
@@ -199,6 +202,8 @@ func (l *life) follow() (killed string) {
 		select {
 		case m, ok := <-heard:
 			l.hearOrNot(m, ok)
+		case n := <-l.s.share:
+			l.takeShare(n)
 		case <-stop:
 			l.late = alarm{}
 			l.deadline = alarmIn(l.drain())

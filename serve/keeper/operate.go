@@ -21,7 +21,7 @@ func (k *Keeper) Scale(ctx context.Context, procs int) error {
 	}
 	defer end()
 	k.mu.Lock()
-	k.procs = procs
+	k.procs, k.current.procs = procs, procs
 	k.changeLocked()
 	if k.paused {
 		k.mu.Unlock()
@@ -30,6 +30,7 @@ func (k *Keeper) Scale(ctx context.Context, procs int) error {
 	n := len(k.serving)
 	stopAll(k.serving[min(n, procs):])
 	k.serving = k.serving[:min(n, procs):min(n, procs)]
+	k.shareLocked()
 	k.mu.Unlock()
 	return k.add(ctx, op, n+1, procs)
 }

@@ -17,6 +17,7 @@ type slot struct {
 	stopped chan struct{} // closed by stop
 	crashes crashes       // of run
 	next    next          // how run begins
+	share   chan int      // holds the processors of the process, if they have changed
 
 	// Guarded by k.mu:
 	status  ProcessStatus
@@ -34,7 +35,7 @@ type next struct {
 
 func newSlot(k *Keeper, g *generation, t *trial, number int) *slot {
 	return &slot{
-		k: k, gen: g, trial: t, stopped: make(chan struct{}),
+		k: k, gen: g, trial: t, stopped: make(chan struct{}), share: make(chan int, 1),
 		status: ProcessStatus{ID: ID{g.number, number}, State: Starting, Started: time.Now()},
 	}
 }

@@ -93,19 +93,15 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 		}
 		o.Certificate = &identity
 	}
+	if start.Share != nil {
+		takeShare(start.Share.Processors)
+	}
 	if err := s.configure(start.Settings); err != nil {
 		return err
 	}
-	var sockets []*socket.Socket
-	for i, w := range start.Sockets {
-		one, err := inherit(fd+1+i, w)
-		if err != nil {
-			return err
-		}
-		sockets = append(sockets, one)
-	}
-	if len(sockets) == 0 {
-		return fault.Text(fault.Invalid, "serve", s.Name, "there is no socket")
+	sockets, err := inheritAll(fd+1, start.Sockets)
+	if err != nil {
+		return err
 	}
 	if err := o.check(s, sockets); err != nil {
 		return err
@@ -127,6 +123,21 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 	return err
 }
 
+// inheritAll takes the sockets from the descriptor first on.
+func inheritAll(first int, all []wire.Socket) (sockets []*socket.Socket, err error) {
+	for i, w := range all {
+		one, err := inherit(first+i, w)
+		if err != nil {
+			return nil, err
+		}
+		sockets = append(sockets, one)
+	}
+	if len(sockets) == 0 {
+		return nil, fault.Text(fault.Invalid, "serve", "", "there is no socket")
+	}
+	return sockets, nil
+}
+
 // follow drains when the keeper says so or is no more.
 func (k *kept) follow(drain func()) {
 	defer drain()
@@ -134,6 +145,9 @@ func (k *kept) follow(drain func()) {
 		m, err := k.hear()
 		if err != nil {
 			return
+		}
+		if m.Share != nil {
+			takeShare(m.Share.Processors)
 		}
 		if m.Drain != nil {
 			k.within.Store(max(1, m.Drain.WithinMS))

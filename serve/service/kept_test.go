@@ -11,6 +11,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +50,10 @@ func childServices() []service.Service {
 				io.WriteString(w, word)
 			}), service.HTTPOptions{Grace: 2 * time.Second}),
 		},
+		{Name: "processors", Kind: service.Connections, Serve: service.Conn(func(_ context.Context, c net.Conn) error {
+			_, err := fmt.Fprintln(c, runtime.GOMAXPROCS(0))
+			return err
+		}, nil)},
 		{Name: "lines", Kind: service.Connections, Serve: service.Conn(lines, nil)},
 		{
 			Name: "unready", Serve: service.Conn(lines, nil),
@@ -118,6 +124,37 @@ func (c *child) hear() (m wire.FromProcess) {
 	return m
 }
 
+// awaitLine connects until it reads a line.
+func (c *child) awaitLine(want string) {
+	c.t.Helper()
+	for late := time.Now().Add(20 * time.Second); ; {
+		_, reader := dial(c.t, c.s.Addr)
+		line, err := reader.ReadString('\n')
+		if line == want+"\n" {
+			return
+		}
+		if time.Now().After(late) {
+			c.t.Fatalf("got %q, %v, want %q", line, err, want)
+		}
+	}
+}
+
+// A process uses its share of the processors, and follows when that changes.
+func TestKept_UsesItsShare(t *testing.T) {
+	all := runtime.GOMAXPROCS(0)
+	c := startChildAs(t, wire.Start{Service: "processors", Share: &wire.Share{Processors: 1}})
+	if c.hear().Ready == nil {
+		t.Fatal("not ready")
+	}
+	c.awaitLine("1")
+	for _, n := range []int{all, 1, all + 7} {
+		c.say(wire.ToProcess{Share: &wire.Share{Processors: n}})
+		c.awaitLine(strconv.Itoa(min(n, all)))
+	}
+	c.say(wire.ToProcess{Drain: &wire.Drain{WithinMS: 1}})
+	c.code()
+}
+
 func (c *child) code() int {
 	<-c.proc.Done()
 	return c.proc.Exit().Code
@@ -167,8 +204,8 @@ func TestKept_DrainsWhenItsKeeperIsNoMore(t *testing.T) {
 func TestKept_SaysWhyItCannot(t *testing.T) {
 	for name, want := range map[string]string{
 		"unready": "cannot make ready unready: the database is away",
-		"":        "cannot serve: say which service: web, lines, unready",
-		"nothing": "cannot serve nothing: the program's services are web, lines, unready",
+		"":        "cannot serve: say which service: web, processors, lines, unready",
+		"nothing": "cannot serve nothing: the program's services are web, processors, lines, unready",
 	} {
 		c := startChild(t, name)
 		m := c.hear()

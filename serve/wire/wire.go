@@ -13,6 +13,7 @@ const Env = "BECOME_SERVE"
 // ToProcess is one message from the keeper. Exactly one field is set.
 type ToProcess struct {
 	Start *Start `json:"start,omitempty"`
+	Share *Share `json:"share,omitempty"`
 	Drain *Drain `json:"drain,omitempty"`
 }
 
@@ -30,6 +31,8 @@ type Start struct {
 	Manners *manners.Manners `json:"manners,omitempty"`
 	// Certificate is needed if any of the sockets has TLS.
 	Certificate *Certificate `json:"certificate,omitempty"`
+	// Share is the process's part of the machine. Nil: all of it.
+	Share *Share `json:"share,omitempty"`
 	// Sockets describes the inherited descriptors after the line's, in their order.
 	Sockets []Socket `json:"sockets"`
 }
@@ -62,6 +65,12 @@ func (s Socket) String() string {
 type Certificate struct {
 	Cert []byte `json:"cert"` // PEM: the certificate with the ones that signed it
 	Key  []byte `json:"key"`  // PEM
+}
+
+// Share says how much of the machine the process uses, beside the others that serve with it. It changes
+// when their number does.
+type Share struct {
+	Processors int `json:"processors"` // at most; at least 1
 }
 
 // Drain tells the process to accept no more, end what is open, and leave.
