@@ -144,6 +144,32 @@ func TestSurvive_AWaitForALargeAnswerWhileTheBusStandsStill(t *testing.T) {
 	}
 }
 
+// A worker that was stopped (SIGSTOP) keeps its line and says nothing, for ever.
+func TestSurvive_AWorkerThatStandsStill(t *testing.T) {
+	n, f := start(t, node.Options{Workers: 2, Slots: 1})
+	ctx := soon(t)
+	open := t.TempDir() + "/open"
+	call := gate.Go(ctx, f, open)
+	stopped := 0
+	eventually(t, ctx, "the call runs", func() bool {
+		for _, p := range n.Status().Processes {
+			if p.Running > 0 {
+				stopped = p.PID
+			}
+		}
+		return stopped != 0
+	})
+	if err := syscall.Kill(stopped, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(open, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := call.Wait(ctx); v != 1 || err != nil || call.Worker().PID == stopped {
+		t.Errorf("got %d, %v from %d, the stopped one is %d", v, err, call.Worker().PID, stopped)
+	}
+}
+
 func TestSurvive_TheNodeKilledWithJobsQueuedAndRunning(t *testing.T) {
 	dir := t.TempDir()
 	first, _ := other(t, "node", dir, "2", "4")

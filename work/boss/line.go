@@ -3,6 +3,7 @@ package boss
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
@@ -12,7 +13,7 @@ import (
 )
 
 // workerLine is a line to a worker. Guarded by the pool's mutex, but for
-// conn and ends.
+// conn, ends and what is said to be another's.
 type workerLine struct {
 	conn   *line.Conn
 	to     roster.Endpoint
@@ -22,6 +23,10 @@ type workerLine struct {
 	demand int                    // what the worker is to be told
 	rested map[*backlog]time.Time // until then it gets no packs of these: it returned one untouched
 	ends   []ending               // outcomes' own, for the goroutine that reads the line
+
+	heard  atomic.Bool // something came since the manager looked
+	asking atomic.Bool // a ping waits to be written
+	silent int         // how often nothing had come while packs were away; the manager's
 
 	telling sync.Mutex // held while demand is sent; taken before the pool's mutex
 	told    int        // what the worker was last told; guarded by telling

@@ -71,7 +71,7 @@ func (m *manager) run() error {
 			if p.expire() {
 				return nil
 			}
-			m.breakStalled()
+			m.breakSilent()
 			m.want()
 			m.judge()
 		}
@@ -131,12 +131,17 @@ func (m *manager) down(msg bus.Message) {
 	if json.Unmarshal(msg.Data, &d) != nil {
 		return
 	}
-	m.p.mu.Lock()
-	defer m.p.mu.Unlock()
-	if len(m.p.deaths) > 1000 {
-		clear(m.p.deaths)
+	m.p.died(d.Worker, d.Reason)
+}
+
+// died keeps why a worker is gone, for the errors of its calls.
+func (p *pool) died(worker, reason string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.deaths) > 1000 {
+		clear(p.deaths)
 	}
-	m.p.deaths[d.Worker] = d.Reason
+	p.deaths[worker] = reason
 }
 
 // connect opens a line to a worker, once.
@@ -175,6 +180,7 @@ func (p *pool) read(l *workerLine) error {
 		if err != nil {
 			return err
 		}
+		l.heard.Store(true)
 		if err := p.handle(l, f); err != nil {
 			p.b.opts.Logger.Warn("worker breaks the protocol", "worker", l.to.Worker, "err", err)
 			return err
@@ -216,6 +222,8 @@ func (p *pool) handle(l *workerLine, f []byte) error {
 		if c != nil {
 			c.Sink.Progress(c, value)
 		}
+		return nil
+	case task.KindPong:
 		return nil
 	}
 	return errors.New("unknown frame")
@@ -271,22 +279,41 @@ func (m *manager) refusal() error {
 	return fault.Text(kind, "run bundle", short(m.p.key.digest), text)
 }
 
-// breakStalled ends lines whose worker is over its time and still silent: a
-// stopped process answers nobody, and its line does not end by itself.
-func (m *manager) breakStalled() {
+// silence is how long a worker with calls may say nothing before it is taken for lost: a process that was
+// stopped, or whose machine has gone, and whose line does not end by itself. A boss asks after each RenewWant,
+// and whoever reads the line answers at once, however busy the functions are. While what is before the
+// question is still being written nobody can have answered it: there the line's own timeout counts.
+const silence = 8 * roster.RenewWant
+
+// breakSilent asks the workers with calls that have said nothing since the last time, and ends
+// the lines of those that do not answer.
+func (m *manager) breakSilent() {
 	m.p.mu.Lock()
-	var stalled []*workerLine
+	var waiting []*workerLine
 	for _, l := range m.p.lines {
-		for _, pk := range l.packs {
-			if c := pk.calls[min(pk.done, len(pk.calls)-1)]; c != nil && c.Timeout > 0 && time.Since(pk.sent) > 2*c.Timeout*time.Duration(len(pk.calls))+30*time.Second {
-				stalled = append(stalled, l)
-				break
-			}
+		if l.heard.Swap(false) || len(l.packs) == 0 {
+			l.silent = 0
+		} else {
+			waiting = append(waiting, l)
 		}
 	}
 	m.p.mu.Unlock()
-	for _, l := range stalled {
-		l.conn.Close()
+	for _, l := range waiting {
+		if l.asking.Load() {
+			continue
+		}
+		if l.silent++; time.Duration(l.silent)*roster.RenewWant > silence {
+			m.p.b.opts.Logger.Warn("worker is silent", "worker", l.to.Worker, "node", l.to.Node, "for", silence)
+			m.p.died(l.to.Worker, fmt.Sprintf("its worker said nothing for %v", silence))
+			l.conn.Close()
+			continue
+		}
+		l.asking.Store(true)
+		m.wg.Go(func() { // it may block
+			defer l.asking.Store(false)
+			l.conn.Send([]byte{task.KindPing})
+			l.conn.Flush()
+		})
 	}
 }
 

@@ -31,6 +31,8 @@ const (
 	KindCredit   = 'c'
 	KindOutcomes = 'O'
 	KindProgress = 'P'
+	KindPing     = '?' // a boss asks whether the worker is there; the frame is the kind alone
+	KindPong     = '!' // it is
 )
 
 // maxMillis is the longest time that travels, 146 years. Unit: milliseconds.

@@ -28,17 +28,19 @@ type peer struct {
 	lent   int // packs of it that wait for nested calls and have lent their slot
 	packs  map[uint64]*run
 	grants chan int // the newest credit not yet sent; capacity 1
+
+	pinged chan struct{} // has an item while an answer is due
 }
 
 // ServeLine serves one boss until its line ends, then cancels its tasks. It
 // returns nil when the boss hung up.
 func (w *Worker) ServeLine(ctx context.Context, conn *line.Conn) error {
-	p := &peer{w: w, conn: conn, packs: map[uint64]*run{}, grants: make(chan int, 1)}
+	p := &peer{w: w, conn: conn, packs: map[uint64]*run{}, grants: make(chan int, 1), pinged: make(chan struct{}, 1)}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 
 	done := make(chan struct{})
-	p.wg.Go(func() { p.sendGrants(done) })
+	p.wg.Go(func() { p.answer(done) })
 	w.join(p)
 	err := p.read()
 	w.part(p)
@@ -114,18 +116,20 @@ func (p *peer) grantLocked(credit int) {
 	p.grants <- credit
 }
 
-// sendGrants sends credit frames apart from everything else, because sending
+// answer sends credit and pongs apart from everything else, because sending
 // may block and neither the reader nor the lock may.
-func (p *peer) sendGrants(done <-chan struct{}) {
+func (p *peer) answer(done <-chan struct{}) {
 	var buf []byte
 	for {
 		select {
 		case n := <-p.grants:
 			buf = task.AppendCredit(buf[:0], n)
-			if p.conn.Send(buf) != nil {
-				return
-			}
+		case <-p.pinged:
+			buf = append(buf[:0], task.KindPong)
 		case <-done:
+			return
+		}
+		if p.conn.Send(buf) != nil {
 			return
 		}
 	}
@@ -173,6 +177,12 @@ func (p *peer) handle(frame []byte) error {
 		defer p.w.mu.Unlock()
 		p.demand = n
 		p.w.shareLocked()
+		return nil
+	case task.KindPing:
+		select {
+		case p.pinged <- struct{}{}:
+		default:
+		}
 		return nil
 	}
 	return errors.New("unknown frame")
