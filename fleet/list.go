@@ -18,6 +18,7 @@ const (
 	JobQueued    = "queued"
 	JobRetrying  = "retrying" // it failed, or its worker died, and is tried again
 	JobRunning   = "running"
+	JobCanceling = "canceling" // it is cancelled: it ends when its turn comes, or when its function obeys
 	JobSucceeded = "succeeded"
 	JobFailed    = "failed"
 	JobCanceled  = "canceled"
@@ -55,13 +56,51 @@ func (f *Fleet) Jobs(ctx context.Context, max, known int) ([]JobInfo, error) {
 		over[j.ID] = true
 	}
 	open, err := f.openJobs(ctx, max, running, over)
+	if err == nil {
+		err = f.markCanceled(ctx, open)
+	}
 	return append(ended, open...), err
+}
+
+// markCanceled sets the state of the jobs that were cancelled and have not ended.
+func (f *Fleet) markCanceled(ctx context.Context, open []JobInfo) error {
+	if len(open) == 0 {
+		return nil
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	tombs, all := map[string]bool{}, make(chan struct{})
+	over := false // nothing is read of tombs before all is closed, and nothing written afterwards
+	err := f.jobs.stores.Tombs.Watch(ctx, "", func(e bus.Entry) {
+		switch {
+		case over:
+		case e.Key == "":
+			over = true
+			close(all)
+		default:
+			tombs[e.Key] = !e.Deleted
+		}
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case <-all:
+	case <-ctx.Done():
+		return fault.New(fault.KindOf(ctx.Err()), "list jobs", "", context.Cause(ctx))
+	}
+	for i := range open {
+		if tombs[open[i].ID] {
+			open[i].State = JobCanceling
+		}
+	}
+	return nil
 }
 
 // runningJobs maps the ids of running jobs to where they run.
 func (f *Fleet) runningJobs(ctx context.Context, known int) (map[string]JobInfo, error) {
 	nodes, err := f.Nodes(ctx, known)
-	if err != nil && fault.KindOf(err) != fault.NotFound {
+	if err != nil && fault.KindOf(err) != fault.Lost { // without nodes nothing runs
 		return nil, err
 	}
 	running := map[string]JobInfo{}
@@ -175,6 +214,9 @@ func (f *Fleet) Job(ctx context.Context, id queue.ID, known int) (JobInfo, error
 				j := all[i]
 				if at, ok := running[j.ID]; ok {
 					j.run(at)
+				}
+				if _, err := f.jobs.stores.Tombs.Get(ctx, j.ID); err == nil {
+					j.State = JobCanceling
 				}
 				return j, nil
 			}

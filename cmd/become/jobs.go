@@ -46,12 +46,12 @@ func (a *app) jobsListCommand() *cobra.Command {
 		Example: "  become jobs list --state running\n  become jobs list -n 1000 --json | jq -r '.[] | select(.state == \"failed\").id'",
 	}
 	cmd.Flags().IntVarP(&count, "count", "n", 30, "list at most so many `jobs` that ended, and so many that did not")
-	cmd.Flags().StringVar(&state, "state", "", "only those queued, retrying, running, succeeded, failed or canceled")
+	cmd.Flags().StringVar(&state, "state", "", "only those queued, retrying, running, canceling, succeeded, failed or canceled")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		switch state {
-		case "", fleet.JobQueued, fleet.JobRetrying, fleet.JobRunning, fleet.JobSucceeded, fleet.JobFailed, fleet.JobCanceled:
+		case "", fleet.JobQueued, fleet.JobRetrying, fleet.JobRunning, fleet.JobCanceling, fleet.JobSucceeded, fleet.JobFailed, fleet.JobCanceled:
 		default:
-			return usage("it is queued, retrying, running, succeeded, failed or canceled", "%q is no state of a job", state)
+			return usage("it is queued, retrying, running, canceling, succeeded, failed or canceled", "%q is no state of a job", state)
 		}
 		if count < 1 {
 			return usage("as in -n 100", "-n %d makes no sense", count)
