@@ -2,6 +2,7 @@ package become
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,7 +52,7 @@ func Connect(ctx context.Context, config Config) (*Fleet, error) {
 		if err == nil {
 			return &Fleet{f: f}, nil
 		}
-		if fault.KindOf(err) != fault.NotFound || config.URL != "" || os.Getenv(fleet.EnvURL) != "" {
+		if !errors.Is(err, fleet.ErrNoNode) {
 			return nil, err
 		}
 	}

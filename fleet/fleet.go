@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
+	"errors"
 	"io"
 	"log/slog"
 	"os"
@@ -116,7 +117,10 @@ func Connect(ctx context.Context, opts *Options) (*Fleet, error) {
 	return f, nil
 }
 
-// Locate finds a fleet's URL and key.
+// ErrNoNode is the cause of Connect's error when no fleet is named and none is on this machine.
+var ErrNoNode = errors.New("no node is running on this machine")
+
+// Locate finds a fleet's URL and key. fault.NotFound when there is no fleet (ErrNoNode), or no key.
 func Locate(opts *Options) (string, *key.Key, error) {
 	url := firstOf(opts.URL, os.Getenv(EnvURL))
 	secret := firstOf(opts.Key, os.Getenv(EnvKey))
@@ -127,11 +131,15 @@ func Locate(opts *Options) (string, *key.Key, error) {
 			return "", nil, err
 		}
 		if !ok {
-			return "", nil, fault.Text(fault.NotFound, "find fleet", "", "no node is running on this machine").WithHint("start one with: become up")
+			return "", nil, fault.New(fault.NotFound, "find fleet", "", ErrNoNode).WithHint("start one with: become up")
 		}
 		url = contact.URL
 	}
-	k, err := ReadKey(firstOf(secret, filepath.Join(dir, "key")))
+	own := filepath.Join(dir, "key")
+	k, err := ReadKey(firstOf(secret, own))
+	if err != nil && secret == "" && errors.Is(err, os.ErrNotExist) {
+		err = fault.New(fault.NotFound, "read key", own, os.ErrNotExist).WithHint("give the one that the fleet's nodes have, or its file's path, in " + EnvKey)
+	}
 	if err != nil {
 		return "", nil, err
 	}

@@ -283,6 +283,30 @@ func TestNode_CancelReachesRunningAndQueuedJobs(t *testing.T) {
 	}
 }
 
+// A program that cannot join the fleet which is there must not run alone instead.
+func TestNode_AProgramWithoutItsKeyIsNotAlone(t *testing.T) {
+	key, dir := t.TempDir()+"/key", t.TempDir()
+	if err := newKey(key); err != nil {
+		t.Fatal(err)
+	}
+	start(t, node.Options{Home: dir, Key: key})
+	t.Setenv("BECOME_HOME", dir)
+	for _, config := range []become.Config{{}, {Key: key + "x"}} {
+		f, err := become.Connect(soon(t), config)
+		if err == nil {
+			f.Close()
+		}
+		if fault.KindOf(err) != fault.NotFound || !strings.Contains(err.Error(), "key") {
+			t.Errorf("with the key %q: %v, want not found", config.Key, err)
+		}
+	}
+	f, err := become.Connect(soon(t), become.Config{Key: key})
+	if err != nil || f.Alone() {
+		t.Fatalf("with its key: %v", err)
+	}
+	f.Close()
+}
+
 func TestNode_RefusesAWrongKey(t *testing.T) {
 	n, _ := start(t, node.Options{})
 	other := t.TempDir() + "/key"

@@ -80,7 +80,8 @@ var errClosed = errors.New("the boss is closed")
 // Start takes the calls, all of one digest and function, and returns; each
 // one's Sink hears of it later. It blocks while too much is held already, until
 // ctx ends: then, and after Close, it returns an error and none of the calls
-// was taken. fault.Deadline when a Timeout is below zero: its time is over.
+// was taken: fault.Busy when ctx's time is over, fault.Canceled when ctx was
+// cancelled. fault.Deadline when a Timeout is below zero: its time is over.
 func (b *Boss) Start(ctx context.Context, calls ...*Call) error {
 	if len(calls) == 0 {
 		return nil
@@ -216,6 +217,9 @@ func (h *held) take(ctx context.Context, calls int, bytes int64) error {
 		select {
 		case <-room:
 		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return ctx.Err()
+			}
 			return fault.New(fault.Busy, "", "", errors.New("too many calls are waiting for workers")).WithHint("wait for answers before starting more, or give the fleet more workers")
 		}
 	}

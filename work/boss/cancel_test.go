@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
@@ -11,6 +12,22 @@ import (
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/task"
 )
+
+func TestBoss_StartWaitsForRoomUntilItsContextEnds(t *testing.T) {
+	b := newTown(t, 1)
+	x := boss.New(boss.Options{ID: "b", Bus: b, MaxCalls: 1, Dial: nil})
+	defer x.Close()
+	start(t, x, "f", 1, nil) // there is no worker
+	short, stop := context.WithTimeout(t.Context(), time.Millisecond)
+	defer stop()
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for ctx, want := range map[context.Context]fault.Kind{short: fault.Busy, canceled: fault.Canceled} {
+		if err := x.Start(ctx, &boss.Call{Digest: "d", Function: "f"}); fault.KindOf(err) != want {
+			t.Errorf("got %v, want %v", err, want)
+		}
+	}
+}
 
 // Calls with a timeout that wait behind a long one come and go: what is gone must take no memory.
 func TestBoss_KeepsNothingOfCallsCancelledWhileTheyWait(t *testing.T) {
