@@ -38,6 +38,7 @@ type manager struct {
 	offers   map[string]roster.Offer // newest answer of each node
 	dialling map[string]bool         // workers being dialled or connected
 	asked    time.Time               // when the oldest want without any answer was sent
+	wanted   time.Time               // when the newest want was sent
 	inbox    string
 }
 
@@ -59,6 +60,7 @@ func (m *manager) run() error {
 	tick := time.NewTicker(roster.RenewWant)
 	defer tick.Stop()
 	m.want()
+	var later <-chan time.Time
 	for {
 		select {
 		case <-m.ctx.Done():
@@ -66,6 +68,12 @@ func (m *manager) run() error {
 		case f := <-m.events:
 			f()
 		case <-p.need:
+			if rest := wantEvery - time.Since(m.wanted); rest > 0 {
+				later = time.After(rest)
+			} else {
+				m.want()
+			}
+		case <-later:
 			m.want()
 		case <-tick.C:
 			if p.expire() {
@@ -86,14 +94,18 @@ func (m *manager) post(f func()) {
 	}
 }
 
+// wantEvery is how often nodes are asked at most: every one of them hears it, and answers.
+const wantEvery = 20 * time.Millisecond
+
 // want asks every node for workers.
 func (m *manager) want() {
 	data, err := json.Marshal(roster.Want{Digest: m.p.key.digest, Solo: m.p.key.solo, Boss: m.p.b.opts.ID})
 	if err != nil {
 		return
 	}
+	m.wanted = time.Now()
 	if m.asked.IsZero() {
-		m.asked = time.Now()
+		m.asked = m.wanted
 	}
 	if err := m.p.b.opts.Bus.PublishRequest(roster.SubjectWant, m.inbox, data); err != nil {
 		m.p.b.opts.Logger.Debug("cannot ask for workers", "err", err)
