@@ -9,11 +9,13 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/universal-server/become/ground/cert"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/home"
+	"github.com/universal-server/become/ground/notify"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/serve/socket"
@@ -71,6 +73,10 @@ func serveAlone(ctx context.Context, servers []*Server, services []service.Servi
 	if err != nil {
 		return err
 	}
+	manager, err := notify.Take()
+	if err != nil {
+		return err
+	}
 	if f.drain == 0 {
 		for i, one := range services {
 			if one.Name == s.Name {
@@ -95,8 +101,30 @@ func serveAlone(ctx context.Context, servers []*Server, services []service.Servi
 		closeSockets(sockets)
 		return err
 	}
-	options.OnReady = func() { tellServing(stderr, sockets, pair) }
+	options.OnReady = func() {
+		manager.Ready("serving on " + strings.Join(addresses(sockets), " "))
+		tellServing(stderr, sockets, pair)
+	}
+	defer tellLiving(ctx, manager, f.drain)()
 	return service.Run(ctx, s, sockets, options)
+}
+
+// tellLiving tells the service manager that this program lives, and when it stops, until the function that it
+// returns is called.
+func tellLiving(ctx context.Context, manager *notify.Notifier, drain time.Duration) (end func()) {
+	living, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { manager.Watch(living, func() bool { return true }) })
+	wg.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-living.Done(): // that can be soon after
+		}
+		if ctx.Err() != nil {
+			manager.Stopping(drain)
+		}
+	})
+	return func() { cancel(); wg.Wait() }
 }
 
 // secure decides which sockets speak TLS, and returns the certificate for them; nil if none does.
@@ -118,12 +146,16 @@ func secure(sockets []*socket.Socket, f flags) (*cert.Pair, error) {
 	return f.tls.Load(home.Default(), socket.Hosts(all)...)
 }
 
-func tellServing(to io.Writer, sockets []*socket.Socket, pair *cert.Pair) {
-	told := make([]string, len(sockets))
+func addresses(sockets []*socket.Socket) []string {
+	all := make([]string, len(sockets))
 	for i, s := range sockets {
-		told[i] = socket.Address{Name: s.Name, Network: s.Network, Addr: s.Addr, TLS: s.TLS}.String()
+		all[i] = socket.Address{Name: s.Name, Network: s.Network, Addr: s.Addr, TLS: s.TLS}.String()
 	}
-	fmt.Fprintf(to, "%s: serving on %s\n", programName(), strings.Join(told, " "))
+	return all
+}
+
+func tellServing(to io.Writer, sockets []*socket.Socket, pair *cert.Pair) {
+	fmt.Fprintf(to, "%s: serving on %s\n", programName(), strings.Join(addresses(sockets), " "))
 	if pair == nil {
 		return
 	}

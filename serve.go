@@ -26,7 +26,8 @@ const DefaultListen = "127.0.0.1:8080"
 //	--drain DURATION  how long open connections may go on at the end
 //
 // and the limits of package manners: --max-conns, --accept-rate, --idle-timeout and others, see --help.
-// Sockets of systemd (LISTEN_FDS) are used if there is no --listen. The first interrupt
+// Sockets of systemd (LISTEN_FDS) are used if there is no --listen, and systemd is told when it serves and when it
+// stops (Type=notify). The first interrupt
 // drains, the second ends the process. Serve exits as [Main] does: with 0, with 1 and the error on
 // standard error, or with 130 after an interrupt.
 func Serve(servers ...*Server) {

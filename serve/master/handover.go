@@ -23,7 +23,8 @@ type Handover struct {
 	Version int              `json:"version"`
 	Keeper  *keeper.Handover `json:"keeper"`
 	Sockets []heldState      `json:"sockets,omitempty"`
-	Used    []useState       `json:"used,omitempty"` // by those that serve, in their order
+	Used    []useState       `json:"used,omitempty"`  // by those that serve, in their order
+	Given   []string         `json:"given,omitempty"` // addresses of sockets that were open before the first master
 	Routed  bool             `json:"routed,omitempty"`
 }
 
@@ -45,7 +46,7 @@ type heldState struct {
 func (m *Master) Handover(ctx context.Context, out *reexec.Out) (*Handover, error) {
 	m.mu.Lock()
 	m.handed = true // no socket is closed from here on
-	sockets, st := slices.Clone(m.sockets), &Handover{Version: HandoverVersion, Routed: m.routed}
+	sockets, st := slices.Clone(m.sockets), &Handover{Version: HandoverVersion, Given: m.given, Routed: m.routed}
 	for _, u := range m.used {
 		st.Used = append(st.Used, useState{slices.Index(sockets, u.held), u.as})
 	}
@@ -157,7 +158,7 @@ func (m *Master) adopt(st *Handover, in *reexec.In) (err error) {
 	if m.Keeper, err = keeper.Adopt(st.Keeper, in, &k); err != nil {
 		return err
 	}
-	m.routed = st.Routed
+	m.routed, m.given = st.Routed, st.Given
 	for i, s := range st.Sockets {
 		if s.Router {
 			m.startRouter(m.sockets[i])

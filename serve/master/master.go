@@ -36,6 +36,9 @@ type Options struct {
 	Keeper keeper.Options
 	// Home is the folder that keeps self-made certificates. Default: home.Default().
 	Home string
+	// Activated are sockets that are open already, see socket.Activated. A spec that does not say where to listen is
+	// served on them. The master closes them.
+	Activated []*socket.Socket
 	// Holders is shared by the masters of a program. Default: none.
 	Holders *Holders
 }
@@ -48,11 +51,12 @@ type Master struct {
 	wg   sync.WaitGroup
 
 	mu      sync.Mutex
-	deploys int     // counts them
-	sockets []*held // all that are open
-	used    []use   // those of the version that serves
-	routed  bool    // it has a Route
-	handed  bool    // to another program, as it seems
+	deploys int      // counts them
+	sockets []*held  // all that are open
+	used    []use    // those of the version that serves
+	given   []string // addresses of sockets that were open before
+	routed  bool     // it has a Route
+	handed  bool     // to another program, as it seems
 	shown   *cert.Pair
 }
 
@@ -63,6 +67,9 @@ func New(opts *Options) (*Master, error) {
 		o = *opts
 	}
 	m := &Master{opts: o}
+	if err := m.takeActivated(); err != nil {
+		return nil, err
+	}
 	k := m.keeperOptions()
 	var err error
 	if m.Keeper, err = keeper.New(nil, &k); err != nil {
@@ -81,8 +88,8 @@ func (m *Master) keeperOptions() keeper.Options {
 // processes and returns when they serve; see keeper.Deploy. When it fails everything is
 // as it was.
 func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
-	spec = spec.WithDefaults()
-	if err := spec.Check(); err != nil {
+	spec, err := m.settle(spec)
+	if err != nil {
 		return err
 	}
 	pair, err := m.certificate(spec)
@@ -107,6 +114,15 @@ func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
 	m.used, m.routed, m.shown = all, spec.Route != "", pair
 	m.tidyLocked()
 	return nil
+}
+
+// settle fills in what a spec leaves open, and checks it.
+func (m *Master) settle(spec Spec) (Spec, error) {
+	if len(spec.Listen) == 0 {
+		spec.Listen = m.given
+	}
+	spec = spec.WithDefaults()
+	return spec, spec.Check()
 }
 
 // begin opens the sockets of a spec, and returns them.
@@ -158,8 +174,8 @@ func (m *Master) Certificate() *cert.Pair {
 
 // Prepare opens the sockets of a spec and starts nothing: connects wait until Deploy.
 func (m *Master) Prepare(ctx context.Context, spec Spec) error {
-	spec = spec.WithDefaults()
-	if err := spec.Check(); err != nil {
+	spec, err := m.settle(spec)
+	if err != nil {
 		return err
 	}
 	m.mu.Lock()

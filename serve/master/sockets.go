@@ -171,6 +171,28 @@ func (m *Master) openOne(ctx context.Context, a socket.Address) (*held, error) {
 	return h, nil
 }
 
+// takeActivated makes the sockets that were open before ours, or closes them.
+func (m *Master) takeActivated() (err error) {
+	for _, s := range m.opts.Activated {
+		var f *os.File
+		if err == nil {
+			f, err = s.File()
+		}
+		if err != nil {
+			s.Close()
+			continue
+		}
+		h := &held{asked: socket.Address{Network: s.Network, Addr: s.Addr}, socket: s, file: f}
+		m.sockets = append(m.sockets, h)
+		m.opts.Holders.set(h.bound(), m.opts.Name)
+		m.given = append(m.given, socket.Address{Name: s.Name, Network: s.Network, Addr: s.Addr}.String())
+	}
+	if err != nil {
+		m.closeAll(m.sockets)
+	}
+	return err
+}
+
 func (m *Master) closeAll(all []*held) error {
 	var errs []error
 	for _, h := range all {

@@ -33,8 +33,8 @@ func Activated() ([]*Socket, error) {
 	sockets := make([]*Socket, 0, n)
 	for i := range n {
 		var w wire.Socket
-		if i < len(named) && named[i] != "unknown" {
-			w.Name = named[i]
+		if i < len(named) {
+			w.Name = activatedName(named[i])
 		}
 		s, err := Inherit(firstActivated+i, w)
 		if err != nil {
@@ -46,4 +46,12 @@ func Activated() ([]*Socket, error) {
 		sockets = append(sockets, s)
 	}
 	return sockets, nil
+}
+
+// activatedName is a name as addresses have it; empty for one that nobody has chosen.
+func activatedName(name string) string {
+	if name == "unknown" || !goodName.MatchString(name) { // as the unit's own, hello.socket
+		return ""
+	}
+	return name
 }
