@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/universal-server/become/ground/fault"
 )
@@ -48,6 +49,7 @@ func (a *app) build(ctx context.Context, what string) (string, error) {
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	cmd.Stdout, cmd.Stderr = a.err, a.err
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 2 * time.Second
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			return "", fault.New(fault.KindOf(ctx.Err()), "build", what, context.Cause(ctx))

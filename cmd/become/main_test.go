@@ -34,9 +34,13 @@ func TestMain(m *testing.M) {
 // Scripts have a few commands more. For processes that run meanwhile:
 //
 //	bg NAME COMMAND...          start COMMAND
+//	activate NAME NAMES COMMAND...  start COMMAND with a socket for each of NAMES, as in web:admin; $WEB is an address
 //	until NAME REGEXP           wait until it has printed something that matches
 //	sig NAME INT|TERM|KILL|HUP  send a signal
 //	ended NAME CODE [WITHIN]    wait for its end; -1 is killed
+//	ask NETWORK ADDR TEXT REGEXP      send TEXT; the answer matches
+//	answers NETWORK ADDR TEXT REGEXP  ask until the answer matches
+//	manager NAME SOCKET         be a service manager that NAME, for until, has said what it heard
 //
 // And for what is run and printed:
 //
@@ -75,8 +79,8 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"bg": startJob, "until": awaitOutput, "sig": signalJob, "ended": awaitEnd, "ask": askSocket,
-			"code": exitsWith, "eventually": eventually, "save": save, "json": isJSON, "jsonl": areJSON,
+			"bg": startJob, "until": awaitOutput, "sig": signalJob, "ended": awaitEnd, "ask": askSocket, "answers": askAgain,
+			"manager": startManager, "activate": startActivated, "code": exitsWith, "eventually": eventually, "save": save, "json": isJSON, "jsonl": areJSON,
 		},
 	})
 }
@@ -124,14 +128,45 @@ func startJob(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: bg NAME COMMAND...")
 	}
-	path, err := exec.LookPath(args[1])
-	if p := filepath.Join(firstDir(ts.Getenv("PATH")), args[1]); err != nil || fileExists(p) {
-		path = p
+	cmd := exec.Command(pathOf(ts, args[1]), args[2:]...)
+	cmd.Args[0] = args[1]
+	launch(ts, args[0], cmd)
+}
+
+// startActivated starts a command as systemd does, with a TCP socket for each name.
+func startActivated(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: activate NAME NAMES COMMAND...")
 	}
-	j := &job{cmd: exec.Command(path, args[2:]...), ended: make(chan struct{}), news: make(chan struct{})}
-	j.cmd.Args[0] = args[1]
+	script := `LISTEN_PID=$$ LISTEN_FDS=$0 LISTEN_FDNAMES=$1; export LISTEN_PID LISTEN_FDS LISTEN_FDNAMES; shift; exec "$@"`
+	names := strings.Split(args[1], ":")
+	cmd := exec.Command("/bin/sh", "-c", script, strconv.Itoa(len(names)), args[1], pathOf(ts, args[2]))
+	cmd.Args = append(cmd.Args, args[3:]...)
+	for _, name := range names {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		defer l.Close()
+		f, err := l.(*net.TCPListener).File()
+		ts.Check(err)
+		defer f.Close()
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		ts.Setenv(strings.ToUpper(name), l.Addr().String())
+	}
+	launch(ts, args[0], cmd)
+}
+
+func pathOf(ts *testscript.TestScript, program string) string {
+	path, err := exec.LookPath(program)
+	if p := filepath.Join(firstDir(ts.Getenv("PATH")), program); err != nil || fileExists(p) {
+		return p
+	}
+	return path
+}
+
+func launch(ts *testscript.TestScript, name string, cmd *exec.Cmd) {
+	j := &job{cmd: cmd, ended: make(chan struct{}), news: make(chan struct{})}
 	j.cmd.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"PATH", "HOME", "WORK", "BECOME_HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GORACE", "TMPDIR", "BECOME_URL", "BECOME_KEY"} {
+	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "PATH", "HOME", "WORK", "BECOME_HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GORACE", "TMPDIR", "BECOME_URL", "BECOME_KEY", "NOTIFY_SOCKET", "WATCHDOG_USEC"} {
 		if v := ts.Getenv(name); v != "" {
 			j.cmd.Env = append(j.cmd.Env, name+"="+v)
 		}
@@ -144,13 +179,40 @@ func startJob(ts *testscript.TestScript, neg bool, args []string) {
 		j.cmd.Wait()
 		close(j.ended)
 	}()
-	ts.Value(jobsKey{}).(*jobs).byName[args[0]] = j
+	ts.Value(jobsKey{}).(*jobs).byName[name] = j
 	ts.Defer(func() {
 		j.cmd.Process.Kill()
 		<-j.ended
 		if said, _ := j.said(); said != "" {
-			ts.Logf("[%s]\n%s", args[0], said)
+			ts.Logf("[%s]\n%s", name, said)
 		}
+	})
+}
+
+// startManager listens where processes tell how they are, see sd_notify(3).
+func startManager(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: manager NAME SOCKET")
+	}
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: args[1], Net: "unixgram"})
+	ts.Check(err)
+	j := &job{ended: make(chan struct{}), news: make(chan struct{})}
+	ts.Value(jobsKey{}).(*jobs).byName[args[0]] = j
+	go func() {
+		defer close(j.ended)
+		for b := make([]byte, 1<<16); ; {
+			n, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			j.Write(b[:n])
+		}
+	}()
+	ts.Defer(func() {
+		c.Close()
+		<-j.ended
+		said, _ := j.said()
+		ts.Logf("[%s]\n%s", args[0], said)
 	})
 }
 
@@ -214,27 +276,50 @@ func askSocket(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 4 {
 		ts.Fatalf("usage: ask NETWORK ADDR TEXT REGEXP")
 	}
-	c, err := dial(args[0], args[1])
-	ts.Check(err)
-	defer c.Close()
-	c.SetDeadline(time.Now().Add(patience))
-	escapes := strings.NewReplacer(`\n`, "\n", `\r`, "\r")
-	_, err = io.WriteString(c, escapes.Replace(args[2]))
-	ts.Check(err)
-	var got []byte
-	if stream, ok := c.(interface{ CloseWrite() error }); ok {
-		stream.CloseWrite()
-		got, err = io.ReadAll(c)
-	} else {
-		got = make([]byte, 1<<16)
-		var n int
-		n, err = c.Read(got)
-		got = got[:n]
-	}
+	got, err := answer(args[0], args[1], args[2])
 	ts.Check(err)
 	if !regexp.MustCompile(args[3]).Match(got) {
 		ts.Fatalf("%s answered %q", args[1], got)
 	}
+}
+
+// askAgain asks until the answer is right: a version that has just been replaced may accept once more.
+func askAgain(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 4 {
+		ts.Fatalf("usage: answers NETWORK ADDR TEXT REGEXP")
+	}
+	want := regexp.MustCompile(args[3])
+	for late := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		got, err := answer(args[0], args[1], args[2])
+		ts.Check(err)
+		if want.Match(got) {
+			return
+		}
+		if time.Now().After(late) {
+			ts.Fatalf("%s answers %q", args[1], got)
+		}
+	}
+}
+
+// answer is what a server says to a text, in which \n and \r are escaped.
+func answer(network, addr, text string) ([]byte, error) {
+	c, err := dial(network, addr)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	escapes := strings.NewReplacer(`\n`, "\n", `\r`, "\r")
+	if _, err = io.WriteString(c, escapes.Replace(text)); err != nil {
+		return nil, err
+	}
+	if stream, ok := c.(interface{ CloseWrite() error }); ok {
+		stream.CloseWrite()
+		return io.ReadAll(c)
+	}
+	got := make([]byte, 1<<16)
+	n, err := c.Read(got)
+	return got[:n], err
 }
 
 func signalJob(ts *testscript.TestScript, neg bool, args []string) {

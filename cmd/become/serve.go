@@ -8,21 +8,23 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-server/become/ground/notify"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
+	"github.com/universal-server/become/serve/socket"
 	"github.com/universal-server/become/serve/stock"
 	"github.com/universal-server/become/serve/stock/cas"
 )
 
 func (a *app) serveCommand() *cobra.Command {
 	var flags specFlags
+	var watch bool
 	cmd := &cobra.Command{
 		Use: "serve PATH", Short: "Serve on sockets, in this terminal", Args: wants(1, 1, "one PATH, or the name of a stock server"),
 		Long: `Serve on sockets that are opened once and kept: processes share them, die and are replaced, and change
@@ -33,10 +35,18 @@ PATH is a Go package, or an executable built from one, whose main function is be
 are in this binary: static, proxy, inetd, cgi, cas, echo and time; each has its own --help.
 
 SIGHUP builds PATH again and swaps: new processes start, both versions accept, the old ones end their
-connections and leave. A version that does not become ready changes nothing. Ctrl-C drains; a second one ends it now.
+connections and leave. A version that does not become ready changes nothing. With --watch that is done whenever
+the program's Go files change, those it embeds, or those it imports from its own modules. Ctrl-C drains; a second one ends it now.
+
+An address that begins with tls:// speaks TLS, as HTTP/2 if the service is HTTP; if none does, all of TCP does when there is a
+certificate. Its files are read again at each swap. --tls-self makes one for this machine, which browsers warn about.
+
+Started by systemd it takes its sockets (LISTEN_FDS) if there is no --listen, and tells how it is (Type=notify-reload).
 
 ` + limitHelp,
 		Example: `  become serve ./examples/hello --listen :8080 --procs 4
+  become serve ./examples/hello --watch
+  become serve ./examples/hello --listen :8080 --listen tls://:8443 --tls-self
   become serve static ./site
   become serve proxy 127.0.0.1:9001 127.0.0.1:9002
   become serve inetd -- /bin/cat
@@ -45,30 +55,44 @@ connections and leave. A version that does not become ready changes nothing. Ctr
   become serve ./examples/hello --memory 256MB --max-files 1000 --read-only /srv/pages --connect-port none`,
 	}
 	flags.add(cmd.Flags())
+	cmd.Flags().BoolVar(&watch, "watch", false, "build and swap whenever the program's files change")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		spec, err := flags.read(cmd)
 		if err != nil {
 			return err
 		}
-		return a.serve(cmd.Context(), serving{what: args[0], spec: spec})
+		return a.serve(cmd.Context(), serving{what: args[0], spec: spec, listens: cmd.Flags().Changed("listen"), watch: watch})
 	}
 	cmd.AddCommand(stockCommands("become serve", nil, func(cmd *cobra.Command, s stock.Server, spec master.Spec) error {
 		if err := s.Check(spec.Settings); err != nil {
 			return err
 		}
-		return a.serve(cmd.Context(), serving{what: s.Name, spec: spec})
+		return a.serve(cmd.Context(), serving{what: s.Name, spec: spec, listens: cmd.Flags().Changed("listen")})
 	})...)
 	return cmd
 }
 
 // serving is what the command line says.
 type serving struct {
-	what   string
-	spec   master.Spec
-	copies *copies
+	what    string
+	spec    master.Spec
+	listens bool // it says where
+	watch   bool
+	copies  *copies
 }
 
 func (a *app) serve(ctx context.Context, o serving) error {
+	manager, err := notify.Take() // before anything is started that could inherit it
+	if err != nil {
+		return err
+	}
+	activated, err := socket.Activated()
+	if err != nil {
+		return err
+	}
+	if len(activated) > 0 && !o.listens {
+		o.spec.Listen = nil
+	}
 	temp, err := os.MkdirTemp("", "become-serve-")
 	if err != nil {
 		return err
@@ -85,73 +109,30 @@ func (a *app) serve(ctx context.Context, o serving) error {
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
 	out := &prefixed{app: a}
-	m, err := master.New(&master.Options{Home: a.homeDir(), Logger: a.logger, Output: out.writers})
+	m, err := master.New(&master.Options{Home: a.homeDir(), Logger: a.logger, Output: out.writers, Activated: activated})
 	if err != nil {
 		return err
 	}
-	if err := a.swap(ctx, m, o); err != nil {
+	f := &foreground{app: a, master: m, serving: o, manager: manager, hangups: hangups, teller: teller{app: a}}
+	edits, err := f.watch(ctx)
+	if err == nil {
+		defer edits()
+		err = f.swap(ctx)
+	}
+	if err != nil {
 		m.Close(ctx)
 		return a.why(ctx, err)
 	}
-	signals := a.takeSignals()
-	for _, s := range m.Status().Sockets {
-		fields := map[string]any{"serving": o.what, "network": s.Network, "address": s.Addr, "tls": s.TLS, "processes": o.spec.Procs}
-		text := fmt.Sprintf("become: serving %s at %s, processes: %d", o.what, s, o.spec.Procs)
-		if s.Route != "" {
-			fields["route"], text = s.Route, text+", route: "+s.Route
-		}
-		a.done(fields, text)
-	}
-	if held := m.Status().Held; len(held) > 0 && o.spec.Confined() {
-		fmt.Fprintf(a.err, "become: each process is held to %s\n", strings.Join(held, ", "))
-	}
-	a.tellCertificate(m.Certificate(), nil)
-	a.untilStopped(ctx, m, o, hangups, signals)
+	f.signals = a.takeSignals()
+	f.tellServing()
+	f.untilStopped(ctx)
 	if o.what == cas.Name && !a.json {
 		fmt.Fprintln(a.out, "Exiting") // what the lecture's server says
 	}
-	return a.stopServing(m, signals)
+	return a.stopServing(m, f.signals)
 }
 
-// untilStopped swaps at each SIGHUP and tells what happens meanwhile, until another signal comes.
-func (a *app) untilStopped(ctx context.Context, m *master.Master, o serving, hangups, signals <-chan os.Signal) {
-	teller := teller{app: a}
-	for {
-		changed := m.Changed()
-		teller.look(m.Status())
-		select {
-		case <-changed:
-			continue
-		case <-ctx.Done():
-			return
-		case <-signals:
-			return
-		case <-hangups:
-		}
-		before := m.Certificate()
-		err := a.swap(ctx, m, o)
-		teller.swapped(m.Status(), err)
-		if err != nil {
-			fmt.Fprintf(a.err, "become: nothing is swapped: %s\n", printable(err.Error(), true))
-			continue
-		}
-		fmt.Fprintln(a.err, "become: swapped")
-		a.tellCertificate(m.Certificate(), before)
-	}
-}
-
-// swap deploys the program as it is now.
-func (a *app) swap(ctx context.Context, m *master.Master, o serving) error {
-	program, err := a.servingProgram(ctx, o)
-	if err != nil {
-		return err
-	}
-	before := m.Status().Path
-	err = m.Deploy(ctx, o.spec, program)
-	o.copies.keep(before, program.Path, err == nil)
-	return err
-}
-
+// stopServing drains.
 func (a *app) stopServing(m *master.Master, signals <-chan os.Signal) error {
 	now, end := context.WithCancel(context.Background())
 	defer end()

@@ -39,8 +39,8 @@ func (t *teller) swapped(st keeper.Status, err error) {
 	}
 }
 
-// look tells what has changed since the last time.
-func (t *teller) look(st keeper.Status) {
+// look tells what has changed since the last time. What a swap under way comes to, its caller will tell.
+func (t *teller) look(st keeper.Status, swapping bool) {
 	restarts := make(map[keeper.ID]int, len(st.Processes))
 	for _, p := range st.Processes {
 		if p.Generation == st.Generation {
@@ -59,7 +59,7 @@ func (t *teller) look(st keeper.Status) {
 	}
 	t.restarts = restarts
 	// The keeper has a report before it has gone back: the last word is said when the probation is over.
-	if st.Report != t.report && !st.Probation {
+	if st.Report != t.report && !st.Probation && !swapping {
 		if t.report = st.Report; st.Report != "" {
 			fmt.Fprintf(t.app.err, "become: %s\n", printable(st.Report, true))
 		}

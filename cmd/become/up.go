@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/universal-server/become/fleet"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/notify"
 	"github.com/universal-server/become/node"
 )
 
@@ -62,6 +64,10 @@ It listens on this machine only, unless --listen says otherwise, for which a --k
 }
 
 func (a *app) up(ctx context.Context, o node.Options) error {
+	manager, err := notify.Take() // before anything is started that could inherit it
+	if err != nil {
+		return err
+	}
 	start := ctx
 	if a.timeout > 0 {
 		var cancel context.CancelFunc
@@ -82,6 +88,12 @@ func (a *app) up(ctx context.Context, o node.Options) error {
 	} else {
 		fmt.Fprintf(a.out, "become: node %s is up at %s, home %s\n", n.ID(), n.URL(), o.Home)
 	}
+	manager.Ready("node " + n.ID() + " at " + n.URL())
+	living, end := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { manager.Watch(living, func() bool { n.Status(); return true }) })
+	defer wg.Wait()
+	defer end()
 	select {
 	case <-n.Done():
 		n.Kill()
@@ -89,6 +101,7 @@ func (a *app) up(ctx context.Context, o node.Options) error {
 	case <-ctx.Done():
 	case <-signals:
 	}
+	manager.Stopping(0)
 	began := time.Now()
 	stopped := make(chan error, 1)
 	go func() { stopped <- n.Stop() }()
