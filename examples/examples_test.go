@@ -37,6 +37,7 @@ import (
 var examples = map[string]func(t *testing.T, p program){
 	"casvariants": casvariants,
 	"echo":        echo,
+	"echoserver":  echoserver,
 	"crunch":      crunch,
 	"factorial":   factorial,
 	"futures":     futures,
@@ -45,11 +46,15 @@ var examples = map[string]func(t *testing.T, p program){
 	"patch":       patch,
 	"pool":        pool,
 	"prefork":     prefork,
+	"swap":        swap,
+	"timeserver":  timeserver,
 	"wordcount":   wordcount,
 }
 
 // services are those examples that serve: they are not run on a fleet.
-var services = map[string]bool{"casvariants": true, "crunch": true, "handoff": true, "hello": true, "prefork": true}
+var services = map[string]bool{
+	"casvariants": true, "crunch": true, "echoserver": true, "handoff": true, "hello": true, "prefork": true, "swap": true, "timeserver": true,
+}
 
 func TestMain(m *testing.M) {
 	// The node of these tests hosts scripts in this binary, as the command does in its own.
@@ -92,7 +97,7 @@ type program struct {
 
 func TestExamples(t *testing.T) {
 	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "./...")
+	build := exec.Command("go", "build", "-o", bin+string(filepath.Separator), "./...", "../cmd/become")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
@@ -428,12 +433,19 @@ func crunch(t *testing.T, p program) {
 	interrupt()
 }
 
-// serving starts an example that serves, and returns its address, and what interrupts it.
-func serving(t *testing.T, p program) (addr string, interrupt func()) {
+// serving starts an example that serves, at any free port unless it is told where, and returns its addresses, and
+// what interrupts it.
+func serving(t *testing.T, p program, listen ...string) (addr string, interrupt func()) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
-	cmd := exec.CommandContext(ctx, p.path, "--listen", "127.0.0.1:0")
+	if len(listen) == 0 {
+		listen = []string{"127.0.0.1:0"}
+	}
+	cmd := exec.CommandContext(ctx, p.path)
+	for _, l := range listen {
+		cmd.Args = append(cmd.Args, "--listen", l)
+	}
 	cmd.Env = p.env
 	stderr, err := cmd.StderrPipe()
 	if err != nil {

@@ -129,10 +129,7 @@ func (o *output) until(t *testing.T, what string, f func() bool) {
 // served lets the command serve the program; end interrupts it.
 func (p program) served(t *testing.T, args ...string) (addr string, out *output, end func()) {
 	t.Helper()
-	command := filepath.Join(t.TempDir(), "become")
-	if text, err := exec.Command("go", "build", "-o", command, "../cmd/become").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, text)
-	}
+	command := filepath.Join(filepath.Dir(p.path), "become")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, command, append([]string{"serve", p.path, "--listen", "127.0.0.1:0"}, args...)...)
