@@ -33,8 +33,12 @@ const (
 	EnvKey = "BECOME_KEY" // the fleet's key, or the path of the file that holds it
 )
 
-// ValuesLast is how long values by reference, results and dead letters are kept.
-const ValuesLast = 24 * time.Hour
+// How long things are kept that nobody removes.
+const (
+	ValuesLast = 24 * time.Hour      // values by reference, after each time that they are stored, and results
+	DeadLast   = 30 * 24 * time.Hour // dead letters
+	TombsLast  = 30 * 24 * time.Hour // that a job was cancelled: one may wait for long
+)
 
 // Options say which fleet. Zero values mean the defaults.
 type Options struct {
@@ -178,7 +182,7 @@ func New(ctx context.Context, parts Parts) (*Fleet, error) {
 		f.cancel()
 		return nil, err
 	}
-	f.values = &values.Store{Blobs: stores.Values}
+	f.values = &values.Store{Blobs: stores.Values, Last: ValuesLast}
 	f.bundles = &bundle.Store{KV: stores.Bundles, Blobs: stores.Code, Verifier: parts.Verifier}
 	f.names.kv = stores.Names
 	f.jobs.init(f, stores)
@@ -215,18 +219,18 @@ func OpenStores(ctx context.Context, b bus.Bus) (s Stores, err error) {
 		return
 	})
 	open("the dead letters", func() (e error) {
-		s.Dead, e = b.Log(ctx, bus.Spec{Name: roster.LogDead, MaxAge: 30 * ValuesLast})
+		s.Dead, e = b.Log(ctx, bus.Spec{Name: roster.LogDead, MaxAge: DeadLast})
 		return
 	})
 	open("the names", func() (e error) { s.Names, e = b.KV(ctx, bus.Spec{Name: roster.KVNames}); return })
 	open("the bundles", func() (e error) { s.Bundles, e = b.KV(ctx, bus.Spec{Name: roster.KVBundles}); return })
 	open("the tombstones", func() (e error) {
-		s.Tombs, e = b.KV(ctx, bus.Spec{Name: roster.KVTombstones, MaxAge: ValuesLast})
+		s.Tombs, e = b.KV(ctx, bus.Spec{Name: roster.KVTombstones, MaxAge: TombsLast})
 		return
 	})
 	open("the code", func() (e error) { s.Code, e = b.Blobs(ctx, bus.Spec{Name: roster.BlobsCode}); return })
 	open("the values", func() (e error) {
-		s.Values, e = b.Blobs(ctx, bus.Spec{Name: roster.BlobsValues, MaxAge: ValuesLast})
+		s.Values, e = b.Blobs(ctx, bus.Spec{Name: roster.BlobsValues, MaxAge: values.Age(ValuesLast)})
 		return
 	})
 	return s, err

@@ -247,7 +247,7 @@ func (j *jobs) reported(msg bus.Message) {
 }
 
 // CancelJob makes sure that a job does not go on: one that waits never
-// begins, one that runs has its context ended. It returns when that is
+// begins, should its turn come within TombsLast; one that runs has its context ended. It returns when that is
 // kept; the job's result says how it ended. fault.Conflict when it has ended.
 func (f *Fleet) CancelJob(ctx context.Context, id queue.ID) error {
 	if o, err := f.Result(ctx, id); err == nil {

@@ -108,14 +108,14 @@ func (f *fakeBlobs) Open(ctx context.Context, name string) (io.ReadCloser, error
 	return io.NopCloser(bytes.NewReader(b)), nil
 }
 
-func (f *fakeBlobs) Size(_ context.Context, name string) (int64, error) {
+func (f *fakeBlobs) Stat(_ context.Context, name string) (bus.BlobInfo, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b, ok := f.m[name]
 	if !ok {
-		return 0, fault.New(fault.NotFound, "size", name, nil)
+		return bus.BlobInfo{}, fault.New(fault.NotFound, "look at", name, nil)
 	}
-	return int64(len(b)), nil
+	return bus.BlobInfo{Size: int64(len(b))}, nil
 }
 
 func (f *fakeBlobs) opened() int {

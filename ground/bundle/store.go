@@ -90,9 +90,9 @@ func (s *Store) Has(ctx context.Context, digest string) (bool, error) {
 }
 
 func (s *Store) hasCode(ctx context.Context, m Manifest) (bool, error) {
-	size, err := s.Blobs.Size(ctx, m.Digest)
+	info, err := s.Blobs.Stat(ctx, m.Digest)
 	if err == nil {
-		return size == m.Size, nil
+		return info.Size == m.Size, nil
 	}
 	if fault.KindOf(err) == fault.NotFound {
 		return false, nil

@@ -167,6 +167,12 @@ type KV interface {
 	Watch(ctx context.Context, prefix string, f func(Entry)) error
 }
 
+// BlobInfo describes a blob.
+type BlobInfo struct {
+	Size int64     // bytes
+	Time time.Time // when it was stored
+}
+
 // Blobs stores large immutable content by name.
 type Blobs interface {
 	// Put stores what r gives until EOF. Storing a name that exists replaces it.
@@ -174,7 +180,7 @@ type Blobs interface {
 	// Open returns the content. fault.NotFound. A blob damaged or cut short is an
 	// error from Read, before EOF.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
-	// Size returns the blob's size in bytes. fault.NotFound.
-	Size(ctx context.Context, name string) (int64, error)
+	// Stat describes the blob. fault.NotFound.
+	Stat(ctx context.Context, name string) (BlobInfo, error)
 	Delete(ctx context.Context, name string) error
 }

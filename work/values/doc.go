@@ -6,7 +6,7 @@
 // # Guarantees
 //
 //   - A value loaded is, byte for byte, the value stored under that name.
-//   - Storing the same value twice stores it once.
-//   - Values age out with their store (24 hours unless the fleet says otherwise): a
-//     job must be done, and its answer read, before that.
+//   - Storing the same value again soon writes nothing.
+//   - A value is there for [Store].Last after it was stored the last time (24 hours in a fleet), then
+//     it ages out: a job must be done, and its answer read, before that.
 package values

@@ -6,6 +6,9 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/bus/mem"
@@ -102,5 +105,69 @@ func TestStore_RefusesWhatIsTooLarge(t *testing.T) {
 	}
 	if _, err := s.Store(ctx, make([]byte, 101)); fault.KindOf(err) != fault.Invalid || err == nil || blobs.puts != 1 {
 		t.Errorf("got %v after %d writes, want invalid after 1", err, blobs.puts)
+	}
+}
+
+// Who was given a name must find the value under it for as long as was promised, however long
+// others have stored the same before.
+func TestStore_LastsAfterEachTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := mem.New().Connect()
+		defer b.Close()
+		const last = 24 * time.Hour
+		blobs, err := b.Blobs(t.Context(), bus.Spec{Name: "values", MaxAge: values.Age(last)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		count := &counted{Blobs: blobs}
+		s := &values.Store{Blobs: count, Last: last}
+		for again, puts := range map[time.Duration]int{0: 1, 11 * time.Hour: 1, 13 * time.Hour: 2, 30 * time.Hour: 2, 48 * time.Hour: 2} {
+			count.puts = 0
+			value := []byte(again.String())
+			if _, err := s.Store(t.Context(), value); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(again)
+			name, err := s.Store(t.Context(), value)
+			if err != nil || count.puts != puts {
+				t.Errorf("stored again after %v: %d writes, %v; want %d", again, count.puts, err, puts)
+			}
+			time.Sleep(last)
+			if v, err := s.Load(t.Context(), name); !bytes.Equal(v, value) || err != nil {
+				t.Errorf("stored again after %v, and read %v later: %q, %v", again, last, v, err)
+			}
+			time.Sleep(last)
+			if _, err := s.Load(t.Context(), name); fault.KindOf(err) != fault.NotFound {
+				t.Errorf("it is never gone: %v", err)
+			}
+		}
+	})
+}
+
+// replaced is blobs whose content is replaced while it is read, some times.
+type replaced struct {
+	bus.Blobs
+	times int
+}
+
+func (r *replaced) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	if r.times--; r.times >= 0 {
+		return io.NopCloser(iotest.ErrReader(fault.Text(fault.Internal, "read blob", name, "a part of it is gone"))), nil
+	}
+	return r.Blobs.Open(ctx, name)
+}
+
+func TestLoad_ReadsWhatIsBeingReplacedAgain(t *testing.T) {
+	blobs := &replaced{Blobs: open(t)}
+	s := &values.Store{Blobs: blobs}
+	name, err := s.Store(t.Context(), []byte("v"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for times, want := range map[int]string{1: "v", 2: "v", 100: ""} {
+		blobs.times = times
+		if v, err := s.Load(t.Context(), name); string(v) != want || (err != nil) != (want == "") {
+			t.Errorf("replaced %d times: %q, %v", times, v, err)
+		}
 	}
 }

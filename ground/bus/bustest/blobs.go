@@ -9,6 +9,7 @@ import (
 	"io"
 	"sync"
 	"testing/iotest"
+	"time"
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
@@ -23,8 +24,8 @@ func (h *bench) content(b bus.Blobs, name string) []byte {
 	r := must(b.Open(h.ctx, name))(h)
 	defer r.Close()
 	data := must(io.ReadAll(r))(h)
-	if size := must(b.Size(h.ctx, name))(h); size != int64(len(data)) {
-		h.Errorf("size is %d, there are %d bytes", size, len(data))
+	if info := must(b.Stat(h.ctx, name))(h); info.Size != int64(len(data)) {
+		h.Errorf("size is %d, there are %d bytes", info.Size, len(data))
 	}
 	return data
 }
@@ -40,11 +41,15 @@ func ContentComesBack(h *bench) {
 	b, elsewhere := h.blobs(h.b, bus.Spec{Name: n}), h.blobs(h.other(), bus.Spec{Name: n})
 	_, err := b.Open(h.ctx, "none")
 	h.kind("open none", err, fault.NotFound)
-	_, err = b.Size(h.ctx, "none")
-	h.kind("size of none", err, fault.NotFound)
+	_, err = b.Stat(h.ctx, "none")
+	h.kind("stat none", err, fault.NotFound)
 	for i, size := range []int{0, 1, 128 << 10, 3<<20 + 17} {
 		want, key := random(size), fmt.Sprint("a name: with/many signs ", i)
+		began := time.Now()
 		h.ok(b.Put(h.ctx, key, iotest.HalfReader(bytes.NewReader(want))))
+		if at := must(b.Stat(h.ctx, key))(h).Time; at.Before(began) || at.After(time.Now()) {
+			h.Errorf("stored at %v, after %v", at, began)
+		}
 		if got := h.content(elsewhere, key); !bytes.Equal(got, want) {
 			h.Errorf("%d bytes came back as %d, or others", size, len(got))
 		}
@@ -106,8 +111,8 @@ func AnEndedContextStoresNothing(h *bench) {
 	h.kind("open", err, fault.NotFound)
 	_, err = b.Open(ctx, "x")
 	h.kind("open", err, fault.Canceled)
-	_, err = b.Size(ctx, "x")
-	h.kind("size", err, fault.Canceled)
+	_, err = b.Stat(ctx, "x")
+	h.kind("stat", err, fault.Canceled)
 	h.kind("delete", b.Delete(ctx, "x"), fault.Canceled)
 }
 
@@ -146,8 +151,8 @@ func ADeletedBlobIsGone(h *bench) {
 	h.ok(b.Delete(h.ctx, "x"))
 	_, err := b.Open(h.ctx, "x")
 	h.kind("open", err, fault.NotFound)
-	_, err = b.Size(h.ctx, "x")
-	h.kind("size", err, fault.NotFound)
+	_, err = b.Stat(h.ctx, "x")
+	h.kind("stat", err, fault.NotFound)
 	h.ok(b.Put(h.ctx, "x", bytes.NewReader([]byte("2"))))
 	if got := h.content(b, "x"); string(got) != "2" {
 		h.Errorf("content is %q", got)

@@ -65,7 +65,7 @@ func AClosedConnectionIsLost(h *bench) {
 		"watch":      func() error { return kv.Watch(h.ctx, "", func(bus.Entry) {}) },
 		"put blob":   func() error { return blobs.Put(h.ctx, "y", bytes.NewReader(nil)) },
 		"open blob":  func() error { _, err := blobs.Open(h.ctx, "x"); return err },
-		"size":       func() error { _, err := blobs.Size(h.ctx, "x"); return err },
+		"stat":       func() error { _, err := blobs.Stat(h.ctx, "x"); return err },
 		"rm blob":    func() error { return blobs.Delete(h.ctx, "x") },
 	} {
 		h.kind(what, f(), fault.Lost)

@@ -116,7 +116,7 @@ func OldRecordsExpire(h *bench) {
 	h.holds(q, n+".>", 0)
 	h.until("the log is empty", func() bool { return len(must(l.Read(h.ctx, n+"l.>", 0, 5))(h)) == 0 })
 	h.until("the key is gone", func() bool { _, err := kv.Get(h.ctx, "k"); return fault.KindOf(err) == fault.NotFound })
-	h.until("the blob is gone", func() bool { _, err := b.Size(h.ctx, "x"); return fault.KindOf(err) == fault.NotFound })
+	h.until("the blob is gone", func() bool { _, err := b.Stat(h.ctx, "x"); return fault.KindOf(err) == fault.NotFound })
 	h.none(h.consumer(q, n+".>", longLease))
 	_, err := kv.Swap(h.ctx, "k", nil, rev)
 	h.kind("swap what is gone", err, fault.Conflict)

@@ -51,13 +51,13 @@ func (c *Conn) openBlobs(ctx context.Context, spec bus.Spec) (jetstream.ObjectSt
 	return c.js.ObjectStore(ctx, spec.Name)
 }
 
-// Size returns the content's length.
-func (b *blobs) Size(ctx context.Context, name string) (int64, error) {
+// Stat describes the content.
+func (b *blobs) Stat(ctx context.Context, name string) (bus.BlobInfo, error) {
 	info, err := b.info(ctx, name)
 	if err != nil {
-		return 0, wrong("look at blob", name, err)
+		return bus.BlobInfo{}, wrong("look at blob", name, err)
 	}
-	return int64(info.Size), nil
+	return bus.BlobInfo{Size: int64(info.Size), Time: info.ModTime}, nil
 }
 
 // Delete removes a blob.

@@ -103,13 +103,13 @@ func (b *blobsConn) Open(ctx context.Context, name string) (io.ReadCloser, error
 	return io.NopCloser(bytes.NewReader(v.data)), nil
 }
 
-// Size returns the content's length.
-func (b *blobsConn) Size(ctx context.Context, name string) (int64, error) {
+// Stat describes the content.
+func (b *blobsConn) Stat(ctx context.Context, name string) (bus.BlobInfo, error) {
 	if err := b.c.check(ctx, "look at blob", name); err != nil {
-		return 0, err
+		return bus.BlobInfo{}, err
 	}
 	v, err := b.get(name)
-	return int64(len(v.data)), err
+	return bus.BlobInfo{Size: int64(len(v.data)), Time: v.at}, err
 }
 
 // Delete removes a blob.
