@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -24,15 +25,15 @@ import (
 
 // flags are what a program that serves alone is told.
 type flags struct {
-	listen            []socket.Address
+	listen, preset    []socket.Address // preset are for want of better ones
 	service, settings string
 	drain             time.Duration
 	manners           manners.Manners
 	tls               cert.Source
 }
 
-func parseFlags(args []string, stderr io.Writer) (flags, error) {
-	var f flags
+// define names the flags. A service with settings has more, see package settings.
+func (f *flags) define(hasSettings bool) *flag.FlagSet {
 	set := flag.NewFlagSet(programName(), flag.ContinueOnError)
 	set.SetOutput(io.Discard)
 	set.Func("listen", "where to listen: `address`; may be repeated (default "+DefaultListen+")", func(text string) error {
@@ -41,7 +42,9 @@ func parseFlags(args []string, stderr io.Writer) (flags, error) {
 		return err
 	})
 	set.StringVar(&f.service, "service", "", "`name` of the service, if there are several")
-	set.StringVar(&f.settings, "settings", "", "the service's settings as `JSON`")
+	if !hasSettings {
+		set.StringVar(&f.settings, "settings", "", "the service's settings as `JSON`")
+	}
 	set.DurationVar(&f.drain, "drain", 0, "how long open connections may go on at the end")
 	set.StringVar(&f.tls.Cert, "tls-cert", "", "`file` with the certificate of tls:// addresses, or of all of TCP if there is none")
 	set.StringVar(&f.tls.Key, "tls-key", "", "`file` with its key")
@@ -49,42 +52,86 @@ func parseFlags(args []string, stderr io.Writer) (flags, error) {
 	for _, one := range f.manners.Flags() {
 		set.Func(one.Name, one.Usage, one.Set)
 	}
+	return set
+}
+
+func notFlag(arg string) error {
+	return fault.Text(fault.Invalid, "read flags", "", fmt.Sprintf("%q is no flag", arg)).WithHint("see " + programName() + " --help")
+}
+
+// parseFlags reads the command line of a service without settings.
+func parseFlags(set *flag.FlagSet, args []string, stderr io.Writer) error {
 	err := set.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		set.SetOutput(stderr)
 		set.Usage()
-		return f, err
+		return err
 	case err == nil && set.NArg() > 0:
-		err = fmt.Errorf("%q is no flag", set.Arg(0))
+		return notFlag(set.Arg(0))
 	}
 	if err != nil {
-		return f, fault.New(fault.Invalid, "read flags", "", err).WithHint("see " + programName() + " --help")
+		return fault.New(fault.Invalid, "read flags", "", err).WithHint("see " + programName() + " --help")
 	}
-	return f, nil
+	return nil
 }
 
-func serveAlone(ctx context.Context, servers []*Server, services []service.Service, args []string, stderr io.Writer) error {
-	f, err := parseFlags(args, stderr)
-	if err != nil {
+// readFlags finds the service and fills its settings. over means that the command line asked for nothing else.
+func readFlags(servers []*Server, services []service.Service, args []string, stdout, stderr io.Writer) (f flags, s *Server, over bool, err error) {
+	if f.service = serviceWanted(args); len(services) > 0 {
+		var picked service.Service
+		if picked, err = service.Pick(services, f.service); err == nil {
+			s = servers[slices.IndexFunc(services, func(one service.Service) bool { return one.Name == picked.Name })]
+		}
+	}
+	hasSettings := s != nil && s.settings != nil
+	set := f.define(hasSettings)
+	if !hasSettings { // what is wrong with a flag goes before
+		if wrong := parseFlags(set, args, stderr); wrong != nil {
+			return f, s, false, wrong
+		}
+		return f, s, false, err
+	}
+	over, err = loadSettings(s, set, args, stdout)
+	if l, ok := s.settings.(interface{ Listen() string }); ok && err == nil && !over && len(f.listen) == 0 {
+		var a socket.Address
+		a, err = socket.Parse(l.Listen())
+		f.preset = []socket.Address{a}
+	}
+	return f, s, over, err
+}
+
+// serviceWanted finds --service, which says what other flags there are.
+func serviceWanted(args []string) (name string) {
+	for i, arg := range args {
+		arg = strings.TrimPrefix(arg, "-")
+		if text, ok := strings.CutPrefix(arg, "-service="); ok {
+			name = text
+		} else if arg == "-service" && i+1 < len(args) {
+			name = args[i+1]
+		}
+	}
+	return name
+}
+
+func serveAlone(ctx context.Context, servers []*Server, services []service.Service, args []string, stdout, stderr io.Writer) error {
+	f, server, over, err := readFlags(servers, services, args, stdout, stderr)
+	if err != nil || over {
 		return err
 	}
-	s, err := service.Pick(services, f.service)
-	if err != nil {
+	if server == nil {
+		_, err := service.Pick(services, f.service)
 		return err
 	}
+	s := server.service
 	manager, err := notify.Take()
 	if err != nil {
 		return err
 	}
 	if f.drain == 0 {
-		for i, one := range services {
-			if one.Name == s.Name {
-				f.drain = servers[i].within
-			}
-		}
+		f.drain = server.within
 	}
-	sockets, err := openSockets(ctx, f.listen)
+	sockets, err := openSockets(ctx, f.listen, f.preset)
 	if err != nil {
 		return err
 	}
@@ -166,13 +213,15 @@ func tellServing(to io.Writer, sockets []*socket.Socket, pair *cert.Pair) {
 }
 
 // openSockets opens the addresses, or takes what the process was started with.
-func openSockets(ctx context.Context, addresses []socket.Address) ([]*socket.Socket, error) {
+func openSockets(ctx context.Context, addresses, preset []socket.Address) ([]*socket.Socket, error) {
 	if len(addresses) == 0 {
 		sockets, err := socket.Activated()
 		if err != nil || len(sockets) > 0 {
 			return sockets, err
 		}
-		addresses = []socket.Address{{Network: "tcp", Addr: DefaultListen}}
+		if addresses = preset; len(addresses) == 0 {
+			addresses = []socket.Address{{Network: "tcp", Addr: DefaultListen}}
+		}
 	}
 	var sockets []*socket.Socket
 	for _, a := range addresses {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
@@ -48,6 +50,7 @@ type APIPart interface{ addTo(*apiParts) }
 type apiParts struct {
 	handlers []*api.Handler
 	routes   []route
+	settings any
 	opts     APIOptions
 	err      error // the first
 }
@@ -86,6 +89,14 @@ type route struct {
 
 func (r route) addTo(p *apiParts) { p.routes = append(p.routes, r) }
 
+type settingsPart struct{ settings any }
+
+func (s settingsPart) addTo(p *apiParts) { p.settings = s.settings }
+
+// Settings gives an API its settings: a pointer to a struct, as in [ServiceOptions]. An API without has a
+// [HostPort]; embed one in yours.
+func Settings(settings any) APIPart { return settingsPart{settings} }
+
 // Route puts any handler beside an API, under a pattern of [http.ServeMux].
 func Route(pattern string, h http.Handler) APIPart { return route{pattern, h} }
 
@@ -110,7 +121,23 @@ func API(name string, parts ...APIPart) *Server {
 			return func(context.Context, service.Sockets) error { return err }
 		})
 	}
-	return HTTP(name, handler, p.opts.Service)
+	s := HTTP(name, handler, p.serviceOptions())
+	s.doc = p.opts.Doc
+	return s
+}
+
+// serviceOptions are those of the service, with its settings.
+func (p *apiParts) serviceOptions() ServiceOptions {
+	o := p.opts.Service
+	if p.settings != nil {
+		o.Settings = p.settings
+	}
+	if o.Settings == nil {
+		host, port, _ := net.SplitHostPort(DefaultListen)
+		number, _ := strconv.Atoi(port)
+		o.Settings = &HostPort{host, number}
+	}
+	return o
 }
 
 // handler puts the doors on one port.

@@ -219,8 +219,9 @@ func TestArchitecture_EveryPackageSaysWhatItIs(t *testing.T) {
 // loud are files that may print to standard output or end the process, beside
 // commands.
 var loud = map[string]string{
-	"main.go":  "become.Main is a program's main function",
-	"serve.go": "become.Serve is one too",
+	"settings.go": "the user's editor has the program's terminal",
+	"main.go":     "become.Main is a program's main function",
+	"serve.go":    "become.Serve is one too",
 
 	"ground/confine/child_linux.go": "a process that could not become its program has nobody to return to",
 }

@@ -3,13 +3,16 @@ package become
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/service"
+	"github.com/universal-server/become/serve/socket"
 )
 
 // DefaultListen is where a service listens that nobody told where to.
@@ -28,8 +31,9 @@ const DefaultListen = "127.0.0.1:8080"
 // and the limits of package manners: --max-conns, --accept-rate, --idle-timeout and others, see --help.
 // Sockets of systemd (LISTEN_FDS) are used if there is no --listen, and systemd is told when it serves and when it
 // stops (Type=notify). The first interrupt
-// drains, the second ends the process. Serve exits as [Main] does: with 0, with 1 and the error on
-// standard error, or with 130 after an interrupt.
+// drains, the second ends the process. Serve exits with 0; with 1 and the error on standard error; with the
+// system's number of the error if it cannot listen, 98 for an address in use on Linux; or with 130 after an interrupt.
+// A service with settings has a flag for each of them, see package ground/settings.
 func Serve(servers ...*Server) {
 	register(servicesOf(servers))
 	Init()
@@ -47,20 +51,39 @@ func serve(servers []*Server, args []string, stderr io.Writer) int {
 		}
 		return report(err)
 	}
-	err := serveAlone(ctx, servers, services, args, stderr)
+	err := serveAlone(ctx, servers, services, args, os.Stdout, stderr)
+	return outcome(err, interrupted(), stderr)
+}
+
+// outcome says how a service that ran alone ended, and returns the exit code.
+func outcome(err error, interrupted bool, stderr io.Writer) int {
+	var number syscall.Errno
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
+	case err != nil && !interrupted && listening(err) && errors.As(err, &number):
+		e, _ := errors.AsType[*fault.Error](err)
+		fmt.Fprintf(stderr, "%s: cannot %s %s (%v)\n", programName(), e.Op, e.ID, e.Err)
+		if e.Hint != "" {
+			fmt.Fprintf(stderr, "hint: %s\n", e.Hint)
+		}
+		return int(number)
 	case err != nil:
 		report(err)
-		if !interrupted() {
-			return 1
-		}
 	}
-	if interrupted() {
+	if interrupted {
+		fmt.Fprintf(stderr, "%s: aborted (user or software interrupt)\n", programName())
 		return 130
 	}
+	if err != nil {
+		return 1
+	}
 	return 0
+}
+
+func listening(err error) bool {
+	e, ok := errors.AsType[*fault.Error](err)
+	return ok && e != nil && e.Op == socket.OpListen
 }
 
 func longest(servers []*Server) (d time.Duration) {

@@ -3,6 +3,7 @@ package become
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -35,7 +36,7 @@ func TestServe_RefusesWhatCannotBe(t *testing.T) {
 		{`"nonsense" is no flag`, []*Server{good}, []string{"nonsense"}},
 		{"the service needs connections", []*Server{good}, []string{"--listen", "udp://127.0.0.1:0"}},
 	} {
-		err := serveAlone(t.Context(), c.servers, servicesOf(c.servers), c.args, &bytes.Buffer{})
+		err := serveAlone(t.Context(), c.servers, servicesOf(c.servers), c.args, io.Discard, &bytes.Buffer{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
@@ -57,7 +58,7 @@ func TestServe_FillsTheSettings(t *testing.T) {
 			t.Errorf("%s: got %+v", bad, set)
 		}
 	}
-	err := serveAlone(t.Context(), []*Server{s}, servicesOf([]*Server{s}), []string{"--listen", "127.0.0.1:0", "--settings", "{"}, &bytes.Buffer{})
+	err := serveAlone(t.Context(), []*Server{s}, servicesOf([]*Server{s}), []string{"--listen", "127.0.0.1:0", "--settings", "{"}, io.Discard, &bytes.Buffer{})
 	if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "cannot configure talk") {
 		t.Errorf("got %v", err)
 	}
@@ -82,7 +83,7 @@ func TestServe_ListensAtSeveralAddresses(t *testing.T) {
 	over := make(chan error, 1)
 	services := servicesOf([]*Server{s})
 	go func() {
-		over <- serveAlone(ctx, []*Server{s}, services, []string{"--listen", "127.0.0.1:0", "--listen", "admin=127.0.0.1:0"}, w)
+		over <- serveAlone(ctx, []*Server{s}, services, []string{"--listen", "127.0.0.1:0", "--listen", "admin=127.0.0.1:0"}, io.Discard, w)
 	}()
 	buf := make([]byte, 200)
 	n, _ := r.Read(buf)

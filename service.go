@@ -1,17 +1,14 @@
 package become
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"reflect"
 	"time"
 
+	"github.com/universal-server/become/ground/settings"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
 )
@@ -19,8 +16,9 @@ import (
 // ServiceOptions are a service's own wishes. The zero value means the defaults. Who runs the program may
 // choose other limits, by flags as --max-conns, which go first.
 type ServiceOptions struct {
-	// Settings is a pointer to a struct that is filled from JSON before the service begins; what it
-	// holds are the defaults. A field it does not know is an error.
+	// Settings is a pointer to a struct that is filled before the service begins; what it
+	// holds are the factory settings. See package ground/settings for what it may be made of, and where settings come
+	// from when the program runs alone; a keeper passes its own. What it does not know is an error.
 	Settings any
 	// Ready returns nil when connections may come; none is taken before. Default: at once.
 	Ready func(ctx context.Context) error
@@ -56,8 +54,10 @@ type ServiceOptions struct {
 // Server is a service of this program, made by [Service], [Conn], [Packet] or [HTTP],
 // to be given to [Serve].
 type Server struct {
-	service service.Service
-	within  time.Duration
+	service  service.Service
+	within   time.Duration
+	settings any
+	doc      string
 }
 
 // Service is a service that accepts its connections itself. f is called once for
@@ -109,29 +109,14 @@ func newServer(name string, kind service.Kind, missing bool, opts []ServiceOptio
 	if len(opts) > 0 {
 		o = opts[len(opts)-1]
 	}
-	s := &Server{within: o.DrainWithin, service: service.Service{Name: name, Kind: kind, Ready: o.Ready, Manners: o.manners()}}
+	s := &Server{within: o.DrainWithin, settings: o.Settings, service: service.Service{Name: name, Kind: kind, Ready: o.Ready, Manners: o.manners()}}
 	if !missing { // Serve says that it is
 		s.service.Serve = serve(o)
 	}
 	if o.Settings != nil {
-		s.service.Configure = func(data json.RawMessage) error { return fill(o.Settings, data) }
+		s.service.Configure = func(data json.RawMessage) error { return settings.Update(o.Settings, data) }
 	}
 	return s
-}
-
-func fill(settings any, data []byte) error {
-	if reflect.TypeOf(settings).Kind() != reflect.Pointer {
-		return errors.New("the settings are not a pointer")
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(settings); err != nil {
-		return err
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more after the settings")
-	}
-	return nil
 }
 
 // servicesOf returns the services as package service wants them, which checks them. A nil one has no

@@ -17,7 +17,7 @@ type (
 )
 
 func main() {
-	become.Serve(become.API("crunch",
+	become.Serve(become.API("crunch", become.Settings(&become.HostPort{Host: "127.0.0.1", Port: 5051}),
 		become.Handle(func(_ context.Context, m Multiply) (Output, error) { return Output{m.X * m.Y}, nil }),
 		become.Handle(func(_ context.Context, m Divide) (Output, error) { return Output{m.X / m.Y}, nil }),
 	))

@@ -8,7 +8,7 @@
 // is --tls.cert and PROGRAM_TLS_CERT. A value is written as in a query: numbers, texts, times and durations as they
 // are, lists and structs as JSON. A flag alone means true.
 //
-// The file is settings/PROGRAM.json in the user's configuration folder, {"value": {…}}; it is made of the
+// The file is settings/PROGRAM.json in the user's configuration folder, if there is one: {"value": {…}}; it is made of the
 // factory settings by the first thing that is stored, or Load with Options.Create. What is on the command line is for this run only,
 // unless --store-settings keeps it. These flags are there for every program:
 //
@@ -18,6 +18,7 @@
 //	--factory-reset     begins with the factory settings, whatever the file says; with --store-settings for good
 //	--edit-settings     opens the settings in an editor, and keeps them
 //	--settings-file F   another file
+//	--settings JSON     settings as a whole, after the environment and before single flags
 //
 // # Guarantees
 //

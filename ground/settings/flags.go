@@ -3,6 +3,7 @@ package settings
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
 	"strings"
 
@@ -18,6 +19,7 @@ var own = [][2]string{
 	{"--factory-reset", "begins with the factory settings; with --store-settings for good"},
 	{"--edit-settings", "opens the settings in an editor, and keeps them"},
 	{"--settings-file FILE", "another file"},
+	{"--settings JSON", "settings as a whole; single flags go before"},
 }
 
 func flagOf(path string) string { return strings.ReplaceAll(path, "_", "-") }
@@ -36,6 +38,9 @@ func (l *loading) arguments(args []string) error {
 			arg = "--help"
 		}
 		name, ok := strings.CutPrefix(arg, "--")
+		if short, isShort := strings.CutPrefix(arg, "-"); !ok && isShort && l.other(nameOf(short)) != nil {
+			name, ok = short, true
+		}
 		if !ok {
 			l.out.Rest = append(l.out.Rest, arg)
 			continue
@@ -60,8 +65,11 @@ func (l *loading) flag(name, text string, given bool, after []string) (used int,
 		return 0, nil
 	}
 	leaf, found := l.leaf(name)
+	other := l.other(name)
 	switch {
-	case name == "settings-file":
+	case other != nil && !given && isBool(other):
+		text, given = "true", true
+	case other != nil || l.wordOf(name) != nil:
 	case !found:
 		return 0, fault.Text(fault.Invalid, "read flag", "--"+name, "there is no such setting; there is "+l.names()).WithHint(l.program + " --help describes them")
 	case !given && leaf.Kind == "BOOL":
@@ -73,12 +81,56 @@ func (l *loading) flag(name, text string, given bool, after []string) (used int,
 		}
 		text, used = after[0], 1
 	}
-	if name == "settings-file" {
-		l.out.File = text
+	if word := l.wordOf(name); word != nil {
+		*word = text
+		return used, nil
+	}
+	if other != nil {
+		if err := l.opts.Flags.Set(name, text); err != nil {
+			return 0, fault.New(fault.Invalid, "read flag", "--"+name, err).WithHint(l.program + " --help describes it")
+		}
 		return used, nil
 	}
 	l.set = append(l.set, setting{leaf, "--" + name, text})
 	return used, nil
+}
+
+// wordOf returns where the value of one of the own flags goes; nil if it is none.
+func (l *loading) wordOf(name string) *string {
+	return map[string]*string{"settings-file": &l.out.File, "settings": &l.whole}[name]
+}
+
+// other returns a flag of the program that is no setting; nil if there is none.
+func (l *loading) other(name string) *flag.Flag {
+	if l.opts.Flags == nil {
+		return nil
+	}
+	return l.opts.Flags.Lookup(name)
+}
+
+func isBool(f *flag.Flag) bool {
+	b, ok := f.Value.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
+}
+
+func nameOf(flag string) string {
+	name, _, _ := strings.Cut(flag, "=")
+	return name
+}
+
+// others describes the program's other flags.
+func (l *loading) others() (rows [][2]string) {
+	if l.opts.Flags == nil {
+		return nil
+	}
+	l.opts.Flags.VisitAll(func(f *flag.Flag) {
+		kind, text := flag.UnquoteUsage(f)
+		if kind != "" {
+			kind = " " + strings.ToUpper(kind)
+		}
+		rows = append(rows, [2]string{"--" + f.Name + kind, text})
+	})
+	return rows
 }
 
 func (l *loading) switchOf(name string) *bool {

@@ -3,6 +3,7 @@ package settings
 import (
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,16 +17,17 @@ import (
 
 // Options of a load. Nil and zero mean the defaults.
 type Options struct {
-	// File is where the settings are kept. Default: become/settings/PROGRAM.json in os.UserConfigDir.
+	// File is where the settings are kept. Default: become/settings/PROGRAM.json in os.UserConfigDir; none if there
+	// is no such folder.
 	File string
-	// Create makes the file if there is none.
+	// Create makes the file if there is none and it may be written.
 	Create bool
+	// Flags are the program's other flags. They are set as they are found.
+	Flags *flag.FlagSet
 	// Environ is the environment. Default: os.Environ().
 	Environ []string
 	// Doc says what the program does, for --help.
 	Doc string
-	// Extra are flags that are not settings, for --help: "--listen ADDRESS" and what it does.
-	Extra [][2]string
 	// Edit opens a file in an editor and returns when that has ended. Default: there is none.
 	Edit func(path string) error
 }
@@ -50,6 +52,7 @@ type loading struct {
 	opts    Options
 	fields  []message.Leaf
 	set     []setting // from the command line, in order
+	whole   string    // all of them as JSON, from the command line
 	dump    bool
 	store   bool
 	reset   bool
@@ -81,7 +84,7 @@ func Load(program string, settings any, args []string, opts *Options) (Outcome, 
 	if l.help {
 		return Outcome{Over: true, Text: l.usage(), File: l.out.File}, nil
 	}
-	for _, step := range []func() error{l.file, l.environment, l.command, l.finish} {
+	for _, step := range []func() error{l.file, l.environment, l.given, l.command, l.finish} {
 		if err := step(); err != nil {
 			return Outcome{}, err
 		}
@@ -106,12 +109,13 @@ func (l *loading) prepare(settings any) error {
 		l.opts.Environ = os.Environ()
 	}
 	l.out.File = l.opts.File
-	if l.out.File == "" {
-		dir, err := os.UserConfigDir()
-		if err != nil {
-			return fault.New(fault.Invalid, "find settings", l.program, err).WithHint("say where they are: --settings-file FILE")
-		}
+	if dir, err := os.UserConfigDir(); l.out.File == "" && err == nil {
 		l.out.File = filepath.Join(dir, "become", "settings", l.program+".json")
+	}
+	for _, leaf := range l.fields {
+		if l.other(flagOf(leaf.Path)) != nil || l.switchOf(flagOf(leaf.Path)) != nil || l.wordOf(flagOf(leaf.Path)) != nil {
+			return fault.Text(fault.Invalid, "load settings", l.program, "the setting "+leaf.Path+" has the name of a flag").WithHint("name it otherwise, by a json tag")
+		}
 	}
 	return nil
 }
@@ -121,10 +125,13 @@ const maxFile = 1 << 20
 
 // file reads the settings that are kept.
 func (l *loading) file() error {
+	if l.out.File == "" {
+		return nil
+	}
 	info, err := os.Stat(l.out.File)
 	if errors.Is(err, os.ErrNotExist) {
 		if l.opts.Create {
-			return l.write()
+			l.write() // who may not write there goes on without
 		}
 		return nil
 	}
@@ -143,20 +150,52 @@ func (l *loading) file() error {
 
 // read takes the text of a file.
 func (l *loading) read(data []byte) error {
-	var envelope struct {
-		Value json.RawMessage `json:"value"`
-	}
-	err := json.Unmarshal(data, &envelope)
-	if err == nil && envelope.Value == nil {
-		err = errors.New(`there is no "value"`)
-	}
-	if err == nil {
-		err = l.typ.Update(envelope.Value, l.v)
-	}
-	if err != nil {
+	if err := update(l.typ, l.v, data, true); err != nil {
 		return fault.New(fault.Invalid, "read settings", l.out.File, err).WithHint("mend it, or begin anew: --factory-reset --store-settings")
 	}
 	return nil
+}
+
+// given takes the settings that somebody gives as a whole.
+func (l *loading) given() error {
+	if l.whole == "" {
+		return nil
+	}
+	if err := update(l.typ, l.v, []byte(l.whole), false); err != nil {
+		return fault.New(fault.Invalid, "configure", l.program, err)
+	}
+	return nil
+}
+
+// Update changes the struct that settings points to as JSON says, {"value": {…}} as in a file, or without the envelope.
+// What the JSON leaves out stays. The error names what is wrong; then nothing has changed.
+func Update(settings any, data []byte) error {
+	p := reflect.ValueOf(settings)
+	if p.Kind() != reflect.Pointer || p.IsNil() || p.Elem().Kind() != reflect.Struct {
+		return errors.New("the settings are not a pointer to a struct")
+	}
+	typ, err := message.Of(p.Type().Elem())
+	if err != nil {
+		return err
+	}
+	return update(typ, p.Elem(), data, false)
+}
+
+func update(typ *message.Type, v reflect.Value, data []byte, wrapped bool) error {
+	var envelope map[string]json.RawMessage
+	err := json.Unmarshal(data, &envelope)
+	if err == nil {
+		value, ok := envelope["value"]
+		switch {
+		case ok && len(envelope) == 1 && !typ.Has("value"), ok && wrapped:
+			data = value
+		case wrapped:
+			return errors.New(`there is no "value"`)
+		}
+	} else if wrapped {
+		return err
+	}
+	return typ.Update(data, v)
 }
 
 func kindOf(err error) fault.Kind {
@@ -240,6 +279,9 @@ func (l *loading) write() error {
 	if err != nil {
 		return err
 	}
+	if l.out.File == "" {
+		return fault.Text(fault.Invalid, "write settings", l.program, "there is no configuration folder").WithHint("say where they are: --settings-file FILE")
+	}
 	err = os.MkdirAll(filepath.Dir(l.out.File), 0o700)
 	if err == nil {
 		err = disk.WriteFile(l.out.File, []byte(text))
@@ -256,7 +298,11 @@ func (l *loading) usage() string {
 	if l.opts.Doc != "" {
 		fmt.Fprintf(&b, "%s\n\n", l.opts.Doc)
 	}
-	fmt.Fprintf(&b, "Usage:\n  %s [flags]\n\nSettings, kept in %s:\n", l.program, l.out.File)
+	kept := ""
+	if l.out.File != "" {
+		kept = ", kept in " + l.out.File
+	}
+	fmt.Fprintf(&b, "Usage:\n  %s [flags]\n\nSettings%s:\n", l.program, kept)
 	var rows [][2]string
 	for _, leaf := range l.fields {
 		text := leaf.Doc
@@ -267,7 +313,7 @@ func (l *loading) usage() string {
 	}
 	table(&b, rows)
 	fmt.Fprint(&b, "\nFlags:\n")
-	table(&b, append(l.opts.Extra, own...))
+	table(&b, append(l.others(), own...))
 	return b.String()
 }
 

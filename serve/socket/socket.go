@@ -19,7 +19,10 @@ type Socket struct {
 	Packet   net.PacketConn
 }
 
-// Open listens at an address. Errors: fault.Conflict when it is in use, fault.Denied when
+// OpListen is what the errors of Open say was tried.
+const OpListen = "listen at"
+
+// Open listens at an address. Errors: fault.Conflict, with syscall.EADDRINUSE in it, when it is in use, fault.Denied when
 // this user may not, fault.Invalid when there is no such address here.
 func Open(ctx context.Context, a Address) (*Socket, error) {
 	s, err := open(ctx, a)
@@ -64,13 +67,19 @@ func stale(ctx context.Context, path string) bool {
 	return errors.Is(err, connRefused) || errors.Is(err, syscall.ECONNREFUSED)
 }
 
+// usedError is said alike on every system.
+type usedError struct{}
+
+func (usedError) Error() string { return "address already in use" }
+func (usedError) Unwrap() error { return syscall.EADDRINUSE }
+
 func openError(a Address, err error) error {
-	const op = "listen at"
+	const op = OpListen
 	id := strconv.Quote(a.String())
 	var no syscall.Errno
 	switch {
 	case inUse(err):
-		return fault.Text(fault.Conflict, op, id, "address already in use").
+		return fault.New(fault.Conflict, op, id, usedError{}).
 			WithHint("end who uses it, or take another port; port 0 is any that is free")
 	case errors.Is(err, os.ErrPermission):
 		return fault.Text(fault.Denied, op, id, "permission denied")
