@@ -30,4 +30,3 @@ func crunch(t *testing.T, p program) {
 		t.Errorf("the settings are %s, %v", got, err)
 	}
 }
-

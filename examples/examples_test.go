@@ -20,6 +20,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -223,11 +224,17 @@ func (p program) prints(t *testing.T, want string, args ...string) {
 // fails runs the program, which must exit with 1 and say text.
 func (p program) fails(t *testing.T, text string, args ...string) {
 	t.Helper()
+	p.endsWith(t, 1, text, args...)
+}
+
+// endsWith runs the program to its end, which is to have a code and say a text.
+func (p program) endsWith(t *testing.T, want int, text string, args ...string) {
+	t.Helper()
 	cmd, out, stderr := p.start(t, args...)
 	io.Copy(io.Discard, out)
 	cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(stderr.String(), text) {
-		t.Errorf("exit code %d and %q, want 1 and %q", code, stderr, text)
+	if code := cmd.ProcessState.ExitCode(); code != want || !strings.Contains(stderr.String(), text) {
+		t.Errorf("exit code %d and %q, want %d and %q", code, stderr, want, text)
 	}
 }
 
@@ -409,7 +416,7 @@ func hello(t *testing.T, p program) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
-	p.fails(t, "address already in use", "--listen", addr)
+	p.endsWith(t, int(syscall.EADDRINUSE), "(address already in use)", "--listen", addr)
 	p.fails(t, `"nonsense" is no flag`, "nonsense")
 	interrupt()
 }
@@ -450,8 +457,12 @@ func serving(t *testing.T, p program, listen ...string) (addr string, interrupt 
 			return
 		}
 		cmd.Process.Signal(os.Interrupt)
+		said := ""
 		for lines.Scan() {
-			t.Errorf("it said %q", lines.Text())
+			said += lines.Text()
+		}
+		if want := filepath.Base(p.path) + ": aborted (user or software interrupt)"; said != want {
+			t.Errorf("it said %q, want %q", said, want)
 		}
 		cmd.Wait()
 		if code := cmd.ProcessState.ExitCode(); code != 130 {
