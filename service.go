@@ -96,6 +96,11 @@ func HTTP(name string, h http.Handler, opts ...ServiceOptions) *Server {
 	})
 }
 
+// SocketName is the name of the socket that the context of a [Service], [Conn] or [Packet], or of an [HTTP] request came with: admin, for
+// one served with --listen :8080 --listen admin=127.0.0.1:8081. Empty if the socket has no name.
+// systemd names those that it passes by FileDescriptorName=.
+func SocketName(ctx context.Context) string { return service.SocketName(ctx) }
+
 func (o ServiceOptions) manners() manners.Manners {
 	return manners.Manners{
 		MaxConns: o.MaxConns, AcceptRate: o.AcceptRate, AcceptBurst: o.AcceptBurst,

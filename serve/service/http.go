@@ -36,7 +36,20 @@ func HTTP(h http.Handler, o HTTPOptions) func(context.Context, Sockets) error {
 				s.speaks("h2", "http/1.1")
 			}
 		}
-		return newWeb(ctx, h, o, mannersOf(all)).serve(ctx, all)
+		return newWeb(baseOf(ctx, s, all), h, o, mannersOf(all)).serve(ctx, s, all)
+	}
+}
+
+// baseOf returns what the contexts of requests begin with, by their listener.
+func baseOf(ctx context.Context, s Sockets, all []net.Listener) func(net.Listener) context.Context {
+	base := context.WithoutCancel(ctx)
+	return func(l net.Listener) context.Context {
+		for i, one := range all {
+			if one == l {
+				return withName(base, s[i].Name)
+			}
+		}
+		return base // of noListener
 	}
 }
 
@@ -64,7 +77,7 @@ type web struct {
 	emptied chan struct{} // holds an item when no connection is left
 }
 
-func newWeb(ctx context.Context, h http.Handler, o HTTPOptions, m manners.Manners) *web {
+func newWeb(base func(net.Listener) context.Context, h http.Handler, o HTTPOptions, m manners.Manners) *web {
 	if h == nil {
 		h = http.DefaultServeMux
 	}
@@ -81,12 +94,12 @@ func newWeb(ctx context.Context, h http.Handler, o HTTPOptions, m manners.Manner
 		}
 		h.ServeHTTP(rw, r)
 	})
-	w.server, w.http2 = w.newServer(ctx, last, o, m), w.newServer(ctx, last, o, m)
+	w.server, w.http2 = w.newServer(base, last, o, m), w.newServer(base, last, o, m)
 	splitHTTP2(w.server, w.http2)
 	return w
 }
 
-func (w *web) newServer(ctx context.Context, h http.Handler, o HTTPOptions, m manners.Manners) *http.Server {
+func (w *web) newServer(base func(net.Listener) context.Context, h http.Handler, o HTTPOptions, m manners.Manners) *http.Server {
 	s := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: orNever(manners.Within(m.HeaderMS, 10*time.Second)),
@@ -95,7 +108,7 @@ func (w *web) newServer(ctx context.Context, h http.Handler, o HTTPOptions, m ma
 		WriteTimeout:      manners.Within(m.WriteMS, 0),
 		MaxHeaderBytes:    int(m.MaxHeader),
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
-		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		BaseContext:       base,
 		ConnState:         w.state,
 		Protocols:         new(http.Protocols),
 	}
@@ -141,13 +154,13 @@ func (w *web) state(c net.Conn, s http.ConnState) {
 	}
 }
 
-func (w *web) serve(ctx context.Context, all []net.Listener) error {
+func (w *web) serve(ctx context.Context, s Sockets, all []net.Listener) error {
 	stop := context.AfterFunc(ctx, func() {
 		w.leaving.Store(true)
 		goAway(w.http2)
 	})
 	defer stop()
-	err := each(ctx, all, func(_ context.Context, l net.Listener) error {
+	err := each(ctx, s, all, func(_ context.Context, l net.Listener) error {
 		return w.server.Serve(l)
 	})
 	w.leaving.Store(true)

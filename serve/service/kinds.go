@@ -17,7 +17,7 @@ func Each(f func(context.Context, net.Listener) error) func(context.Context, Soc
 		if err != nil {
 			return err
 		}
-		return each(ctx, all, f)
+		return each(ctx, s, all, f)
 	}
 }
 
@@ -28,19 +28,32 @@ func EachPacket(f func(context.Context, net.PacketConn) error) func(context.Cont
 		if err != nil {
 			return err
 		}
-		return each(ctx, all, f)
+		return each(ctx, s, all, f)
 	}
 }
 
-// each calls f for all at once. The first error ends the context of the others.
-func each[T interface{ Close() error }](ctx context.Context, all []T, f func(context.Context, T) error) error {
+type nameKey struct{}
+
+func withName(ctx context.Context, name string) context.Context {
+	return context.WithValue(ctx, nameKey{}, name)
+}
+
+// SocketName is the name of the socket that a context came with: that of a function of Each or EachPacket, of a connection of
+// Conn, of a request of HTTP. Empty for a socket without a name, and for any other context.
+func SocketName(ctx context.Context) string {
+	name, _ := ctx.Value(nameKey{}).(string)
+	return name
+}
+
+// each calls f for all, those of s, at once. The first error ends the context of the others.
+func each[T interface{ Close() error }](ctx context.Context, s Sockets, all []T, f func(context.Context, T) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
 	errs := make([]error, len(all))
 	for i, one := range all {
 		wg.Go(func() {
-			err := f(ctx, one)
+			err := f(withName(ctx, s[i].Name), one)
 			if err == nil || errors.Is(err, net.ErrClosed) {
 				return
 			}
