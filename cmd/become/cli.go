@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/reexec"
 )
 
 // Exit codes. They are a promise: scripts rely on them.
@@ -75,8 +75,7 @@ func run(ctx context.Context, args []string, io stdio) int {
 	a := &app{stdio: io, signals: make(chan os.Signal, 4), own: make(chan struct{})}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	signal.Notify(a.signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(a.signals)
+	defer reexec.Notify(a.signals, os.Interrupt, syscall.SIGTERM)()
 	over := make(chan struct{})
 	defer close(over)
 	go a.watchSignals(cancel, a.own, over)
@@ -243,6 +242,7 @@ func (a *app) root() *cobra.Command {
 	add("services", a.roleCommands()...)
 	add("fleet", a.upCommand(), a.psCommand(), a.nodesCommand(), a.jobsCommand(), a.logsCommand(), a.topCommand())
 	add("more", a.casCommand(), a.keyCommand(), a.versionCommand())
+	root.AddCommand(a.successorCommand())
 	return root
 }
 

@@ -14,38 +14,110 @@ import (
 	"github.com/universal-server/become/ground/notify"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
+	"github.com/universal-server/become/serve/socket"
+	"github.com/universal-server/become/serve/stock/cas"
 )
 
 // foreground is a service in this terminal. It belongs to one goroutine; the swap under way has its own.
 type foreground struct {
 	app *app
 	serving
-	master  *master.Master
-	manager *notify.Notifier
-	teller  teller
-	hangups <-chan os.Signal
-	signals <-chan os.Signal
-	edits   <-chan struct{} // nil: nobody watches
+	master   *master.Master
+	dir      string // for copies of the program
+	manager  *notify.Notifier
+	teller   teller
+	requests *requests
+	signals  <-chan os.Signal
+	watcher  *watching // nil: nobody watches
 
 	wanted   bool       // to swap once more
+	renewal  bool       // it shall be replaced
 	swapped  chan error // has what came of the swap under way; nil if there is none
 	stopSwap context.CancelFunc
 	shown    *cert.Pair // before the swap
 }
 
-// watch begins to look at the program's files, if that is wanted, until the function that it returns is called.
-func (f *foreground) watch(ctx context.Context) (stop func(), err error) {
+// begin starts the service.
+func (f *foreground) begin(ctx context.Context) (err error) {
+	if f.dir, err = os.MkdirTemp("", "become-serve-"); err != nil {
+		return err
+	}
+	o := f.options()
+	if o.Activated, err = socket.Activated(); err != nil {
+		return err
+	}
+	if err := f.settle(len(o.Activated) > 0); err != nil {
+		return err
+	}
+	if f.master, err = master.New(o); err != nil {
+		return err
+	}
+	if err = f.watch(ctx, ""); err == nil {
+		err = f.swap(ctx)
+	}
+	if err != nil {
+		f.watcher.stop()
+		f.master.Close(ctx)
+	}
+	return err
+}
+
+func (f *foreground) options() *master.Options {
+	out := &prefixed{app: f.app}
+	return &master.Options{Home: f.app.homeDir(), Logger: f.app.logger, Output: out.writers}
+}
+
+// settle fills in what depends on the folder, and on sockets that were open already.
+func (f *foreground) settle(given bool) (err error) {
+	f.copies = &copies{dir: f.dir}
+	if given && !f.listens {
+		f.spec.Listen = nil
+	}
+	if f.what == cas.Name {
+		// All processes, of all versions, share one register: in a file, so that it needs nobody who owns it.
+		f.spec.Settings, err = cas.Share(f.spec.Settings, "file:"+filepath.Join(f.dir, "register"), "")
+	}
+	return err
+}
+
+// watching is who looks at the program's files. Nil does not.
+type watching struct {
+	*sources.Watcher
+	end context.CancelFunc
+}
+
+func (w *watching) changed() <-chan struct{} {
+	if w == nil {
+		return nil
+	}
+	return w.Changed()
+}
+
+// stop returns what was seen last.
+func (w *watching) stop() (seen string) {
+	if w == nil {
+		return ""
+	}
+	w.end()
+	return w.Wait()
+}
+
+// watch begins to look at the program's files, if that is wanted. Those that are not as they were seen have changed;
+// nothing was seen yet if that is empty.
+func (f *foreground) watch(ctx context.Context, seen string) error {
 	if !f.serving.watch {
-		return func() {}, nil
+		return nil
 	}
 	set, err := sourcesOf(ctx, f.what)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	if seen == "" {
+		seen = set.Now()
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	w := sources.Watch(ctx, set, 0)
-	f.edits = w.Changed()
-	return func() { cancel(); w.Wait() }, nil
+	f.watcher = &watching{sources.Watch(ctx, set, seen, 0), cancel}
+	return nil
 }
 
 // sourcesOf is what a PATH is built from.
@@ -94,7 +166,8 @@ func summary(st keeper.Status) string {
 	return fmt.Sprintf("version %d at %s, processes: %d of %d", st.Generation, strings.Join(at, " "), ready, st.Procs)
 }
 
-// untilStopped swaps at each SIGHUP or edit and tells what happens meanwhile, until another signal comes.
+// untilStopped swaps at each SIGHUP or edit, lets itself be replaced, and tells what happens meanwhile, until another
+// signal comes.
 func (f *foreground) untilStopped(ctx context.Context) {
 	living, end := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -116,13 +189,19 @@ func (f *foreground) untilStopped(ctx context.Context) {
 			return
 		case <-f.signals:
 			return
-		case <-f.hangups:
-			f.wanted = true
-		case <-f.edits:
-			fmt.Fprintln(f.app.err, "become: files have changed")
-			f.wanted = true
+		case what := <-f.requests.c:
+			f.wanted = f.wanted || what != upgradeSignal
+			f.renewal = f.renewal || what == upgradeSignal
+		case _, told := <-f.watcher.changed():
+			if told { // or nobody looks any more: it ends
+				fmt.Fprintln(f.app.err, "become: files have changed")
+				f.wanted = true
+			}
 		case err := <-f.swapped:
 			f.finishSwap(err)
+		}
+		if f.renewal && f.swapped == nil {
+			f.renew(ctx)
 		}
 		if f.wanted && f.swapped == nil {
 			f.beginSwap(ctx)

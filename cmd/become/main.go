@@ -10,9 +10,17 @@ package main
 import (
 	"context"
 	"os"
+	"runtime"
+
+	"github.com/universal-server/become/ground/reexec"
 )
 
+// The main thread is for reexec: whoever has children can be replaced then.
+func init() { runtime.LockOSThread() }
+
 func main() {
-	early()
-	os.Exit(run(context.Background(), os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+	os.Exit(reexec.Main(func() int {
+		early()
+		return run(context.Background(), os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr})
+	}))
 }

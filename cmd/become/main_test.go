@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 //	bg NAME COMMAND...          start COMMAND
 //	activate NAME NAMES COMMAND...  start COMMAND with a socket for each of NAMES, as in web:admin; $WEB is an address
 //	until NAME REGEXP           wait until it has printed something that matches
-//	sig NAME INT|TERM|KILL|HUP  send a signal
+//	sig NAME INT|TERM|KILL|HUP|USR2  send a signal
 //	ended NAME CODE [WITHIN]    wait for its end; -1 is killed
 //	ask NETWORK ADDR TEXT REGEXP      send TEXT; the answer matches
 //	answers NETWORK ADDR TEXT REGEXP  ask until the answer matches
@@ -323,7 +323,7 @@ func answer(network, addr, text string) ([]byte, error) {
 }
 
 func signalJob(ts *testscript.TestScript, neg bool, args []string) {
-	sig, ok := map[string]os.Signal{"INT": os.Interrupt, "KILL": syscall.SIGKILL, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}[args[1]]
+	sig, ok := map[string]os.Signal{"INT": os.Interrupt, "KILL": syscall.SIGKILL, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "USR2": syscall.SIGUSR2}[args[1]]
 	if !ok {
 		ts.Fatalf("no signal %s", args[1])
 	}

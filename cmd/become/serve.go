@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +14,6 @@ import (
 	"github.com/universal-server/become/ground/notify"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
-	"github.com/universal-server/become/serve/socket"
 	"github.com/universal-server/become/serve/stock"
 	"github.com/universal-server/become/serve/stock/cas"
 )
@@ -42,6 +38,8 @@ An address that begins with tls:// speaks TLS, as HTTP/2 if the service is HTTP;
 certificate. Its files are read again at each swap. --tls-self makes one for this machine, which browsers warn about.
 
 Started by systemd it takes its sockets (LISTEN_FDS) if there is no --listen, and tells how it is (Type=notify-reload).
+
+SIGUSR2 replaces this command itself by the version that is installed now: same process, and its processes serve on.
 
 ` + limitHelp,
 		Example: `  become serve ./examples/hello --listen :8080 --procs 4
@@ -86,50 +84,28 @@ func (a *app) serve(ctx context.Context, o serving) error {
 	if err != nil {
 		return err
 	}
-	activated, err := socket.Activated()
-	if err != nil {
-		return err
-	}
-	if len(activated) > 0 && !o.listens {
-		o.spec.Listen = nil
-	}
-	temp, err := os.MkdirTemp("", "become-serve-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(temp)
-	if o.what == cas.Name {
-		// All processes, of all versions, share one register: in a file, so that it needs nobody who owns it.
-		if o.spec.Settings, err = cas.Share(o.spec.Settings, "file:"+filepath.Join(temp, "register"), ""); err != nil {
-			return err
-		}
-	}
-	o.copies = &copies{dir: temp}
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
-	out := &prefixed{app: a}
-	m, err := master.New(&master.Options{Home: a.homeDir(), Logger: a.logger, Output: out.writers, Activated: activated})
-	if err != nil {
-		return err
-	}
-	f := &foreground{app: a, master: m, serving: o, manager: manager, hangups: hangups, teller: teller{app: a}}
-	edits, err := f.watch(ctx)
-	if err == nil {
-		defer edits()
-		err = f.swap(ctx)
+	f := &foreground{app: a, serving: o, manager: manager, requests: newRequests(), teller: teller{app: a}}
+	defer f.requests.stop()
+	defer func() { os.RemoveAll(f.dir) }()
+	adopted, err := f.adopt(ctx)
+	if !adopted && err == nil {
+		err = f.begin(ctx)
 	}
 	if err != nil {
-		m.Close(ctx)
 		return a.why(ctx, err)
 	}
+	defer f.watcher.stop()
 	f.signals = a.takeSignals()
-	f.tellServing()
+	if adopted {
+		f.tellReplaced()
+	} else {
+		f.tellServing()
+	}
 	f.untilStopped(ctx)
 	if o.what == cas.Name && !a.json {
 		fmt.Fprintln(a.out, "Exiting") // what the lecture's server says
 	}
-	return a.stopServing(m, f.signals)
+	return a.stopServing(f.master, f.signals)
 }
 
 // stopServing drains.
@@ -216,6 +192,13 @@ func (l *lines) Write(b []byte) (int, error) {
 		l.to.Write(out)
 	}
 	return len(b), nil
+}
+
+// Rest is the unfinished line, for the next program.
+func (l *lines) Rest() []byte {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	return l.rest
 }
 
 func (l *lines) Close() error {

@@ -65,3 +65,29 @@ func (t *teller) look(st keeper.Status, swapping bool) {
 		}
 	}
 }
+
+// tellerState is what was told already.
+type tellerState struct {
+	Report   string     `json:"report,omitempty"`
+	Restarts []restarts `json:"restarts,omitempty"`
+}
+
+type restarts struct {
+	keeper.ID
+	N int
+}
+
+func (t *teller) state() tellerState {
+	st := tellerState{Report: t.report}
+	for id, n := range t.restarts {
+		st.Restarts = append(st.Restarts, restarts{id, n})
+	}
+	return st
+}
+
+func (t *teller) recall(st tellerState) {
+	t.report, t.restarts = st.Report, map[keeper.ID]int{}
+	for _, r := range st.Restarts {
+		t.restarts[r.ID] = r.N
+	}
+}

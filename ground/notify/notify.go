@@ -20,6 +20,8 @@ const (
 	envWatchdogPID = "WATCHDOG_PID"
 )
 
+var variables = []string{envSocket, envWatchdog, envWatchdogPID}
+
 const (
 	maxPath     = 107 // bytes, of a Unix socket
 	maxWatchdog = 365 * 24 * time.Hour
@@ -31,6 +33,7 @@ const (
 type Notifier struct {
 	addr     *net.UnixAddr
 	watchdog time.Duration // 0: none is wanted
+	env      []string      // the variables
 
 	mu     sync.Mutex
 	status string // the last that was sent
@@ -40,16 +43,14 @@ type Notifier struct {
 // fault.Invalid when they are there and wrong.
 func Take() (*Notifier, error) {
 	path, usec, pid := os.Getenv(envSocket), os.Getenv(envWatchdog), os.Getenv(envWatchdogPID)
-	for _, name := range []string{envSocket, envWatchdog, envWatchdogPID} {
-		os.Unsetenv(name)
-	}
+	unset()
 	if path == "" {
 		return nil, nil
 	}
 	if len(path) < 2 || len(path) > maxPath || path[0] != '/' && path[0] != '@' {
 		return nil, fault.Text(fault.Invalid, "use "+envSocket, strconv.Quote(path), "it is neither the path of a Unix socket nor @ and a name")
 	}
-	n := &Notifier{addr: &net.UnixAddr{Name: path, Net: "unixgram"}}
+	n := &Notifier{addr: &net.UnixAddr{Name: path, Net: "unixgram"}, env: []string{path, usec, pid}}
 	if usec == "" || pid != "" && pid != strconv.Itoa(os.Getpid()) {
 		return n, nil
 	}
@@ -59,6 +60,31 @@ func Take() (*Notifier, error) {
 	}
 	n.watchdog = time.Duration(d) * time.Microsecond
 	return n, nil
+}
+
+func unset() {
+	for _, name := range variables {
+		os.Unsetenv(name)
+	}
+}
+
+// Return sets the variables again, for a program that replaces this one in its process.
+func (n *Notifier) Return() {
+	if n == nil {
+		return
+	}
+	for i, value := range n.env {
+		if value != "" {
+			os.Setenv(variables[i], value)
+		}
+	}
+}
+
+// Retake undoes Return.
+func (n *Notifier) Retake() {
+	if n != nil {
+		unset()
+	}
 }
 
 // Ready says that the program serves now: after its start, and after Reloading.

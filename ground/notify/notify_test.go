@@ -161,3 +161,27 @@ func TestTake_SaysWhatIsWrong(t *testing.T) {
 		}
 	}
 }
+
+// A program that replaces this one has to find what this one has taken.
+func TestReturn_ForTheNextProgram(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "manager")
+	manager(t, path)
+	t.Setenv("WATCHDOG_USEC", "1000000")
+	n := take(t)
+	for range 2 {
+		n.Return()
+		if got := os.Getenv("NOTIFY_SOCKET") + os.Getenv("WATCHDOG_USEC"); got != path+"1000000" {
+			t.Errorf("the next program finds %q", got)
+		}
+		if _, ok := os.LookupEnv("WATCHDOG_PID"); ok {
+			t.Error("what was not there is")
+		}
+		n.Retake()
+		if got := os.Getenv("NOTIFY_SOCKET") + os.Getenv("WATCHDOG_USEC"); got != "" {
+			t.Errorf("children find %q", got)
+		}
+	}
+	n = nil
+	n.Return()
+	n.Retake()
+}

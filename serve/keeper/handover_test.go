@@ -288,7 +288,9 @@ func TestHandover_IsRefusedWhileSomethingIsUnderWay(t *testing.T) {
 
 func TestHandover_CanBeTakenBack(t *testing.T) {
 	b := newBench(t, nil)
-	b.deploy(program("serve"), 2)
+	p := program("serve")
+	p.Settings = json.RawMessage{}
+	b.deploy(p, 2)
 	for range 3 {
 		st, err := b.Handover(ctxOf(t), new(reexec.Out))
 		if err != nil {
@@ -296,6 +298,9 @@ func TestHandover_CanBeTakenBack(t *testing.T) {
 		}
 		if len(st.Slots) != 2 {
 			t.Errorf("got %d processes in the state", len(st.Slots))
+		}
+		if _, err := json.Marshal(st); err != nil {
+			t.Error(err)
 		}
 		if _, err := b.Handover(ctxOf(t), new(reexec.Out)); fault.KindOf(err) != fault.Conflict {
 			t.Errorf("got %v, want a conflict", err)

@@ -161,6 +161,9 @@ func (w *writing) sockets(all []Socket) (places []int) {
 func (w *writing) program(p Program) programState {
 	places := w.sockets(p.Sockets)
 	p.Sockets = nil
+	if len(p.Settings) == 0 {
+		p.Settings = nil // an empty one is no JSON
+	}
 	return programState{p, places}
 }
 

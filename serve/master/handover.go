@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 
+	"github.com/universal-server/become/ground/cert"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/reexec"
 	"github.com/universal-server/become/serve/keeper"
@@ -26,6 +27,7 @@ type Handover struct {
 	Used    []useState       `json:"used,omitempty"`  // by those that serve, in their order
 	Given   []string         `json:"given,omitempty"` // addresses of sockets that were open before the first master
 	Routed  bool             `json:"routed,omitempty"`
+	Shown   *cert.Pair       `json:"shown,omitempty"` // its certificate
 }
 
 type useState struct {
@@ -46,7 +48,7 @@ type heldState struct {
 func (m *Master) Handover(ctx context.Context, out *reexec.Out) (*Handover, error) {
 	m.mu.Lock()
 	m.handed = true // no socket is closed from here on
-	sockets, st := slices.Clone(m.sockets), &Handover{Version: HandoverVersion, Given: m.given, Routed: m.routed}
+	sockets, st := slices.Clone(m.sockets), &Handover{Version: HandoverVersion, Given: m.given, Routed: m.routed, Shown: m.shown}
 	for _, u := range m.used {
 		st.Used = append(st.Used, useState{slices.Index(sockets, u.held), u.as})
 	}
@@ -83,6 +85,9 @@ func pause(ctx context.Context, sockets []*held) (paused []*held, err error) {
 	}
 	return paused, nil
 }
+
+// OnGiven says whether the master had sockets that were open before it, see Options.Activated.
+func (st *Handover) OnGiven() bool { return st != nil && len(st.Given) > 0 }
 
 // TakeBack undoes a Handover.
 func (m *Master) TakeBack() {
@@ -158,7 +163,7 @@ func (m *Master) adopt(st *Handover, in *reexec.In) (err error) {
 	if m.Keeper, err = keeper.Adopt(st.Keeper, in, &k); err != nil {
 		return err
 	}
-	m.routed, m.given = st.Routed, st.Given
+	m.given, m.routed, m.shown = st.Given, st.Routed, st.Shown
 	for i, s := range st.Sockets {
 		if s.Router {
 			m.startRouter(m.sockets[i])

@@ -86,7 +86,7 @@ func TestWatch_FollowsWhatIsImported(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	w := sources.Watch(ctx, set, time.Millisecond)
+	w := sources.Watch(ctx, set, set.Now(), time.Millisecond)
 	await := func(what string) {
 		t.Helper()
 		select {
@@ -118,7 +118,8 @@ func TestWatch_FollowsWhatIsImported(t *testing.T) {
 
 func TestWatch_AnExecutable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "program")
-	w := sources.Watch(t.Context(), sources.File(path), time.Millisecond)
+	set := sources.File(path)
+	w := sources.Watch(t.Context(), set, set.Now(), time.Millisecond)
 	if err := os.WriteFile(path, []byte("x"), 0o700); err != nil {
 		t.Fatal(err)
 	}

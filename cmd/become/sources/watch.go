@@ -17,30 +17,34 @@ const (
 type Watcher struct {
 	changed chan struct{}
 	wg      sync.WaitGroup
+	seen    string // what was told of, or need not be; wg guards it
 }
 
-// Watch looks at a set that often; 0 means four times a second.
-func Watch(ctx context.Context, s Set, every time.Duration) *Watcher {
+// Watch looks at a set that often; 0 means four times a second. What is not as it was then, see Set.Now, has changed.
+func Watch(ctx context.Context, s Set, then string, every time.Duration) *Watcher {
 	if every <= 0 {
 		every = usually
 	}
 	w := &Watcher{changed: make(chan struct{}, 1)}
-	before := s.Now()
-	w.wg.Go(func() { w.follow(ctx, s, before, every) })
+	w.seen = then
+	w.wg.Go(func() { w.follow(ctx, s, every) })
 	return w
 }
 
 // Changed holds an item when something has changed, however much that was. It is closed at the end.
 func (w *Watcher) Changed() <-chan struct{} { return w.changed }
 
-// Wait returns when the context has ended and nobody looks any more.
-func (w *Watcher) Wait() { w.wg.Wait() }
+// Wait returns when the context has ended and nobody looks any more: how the files were, for another Watch.
+func (w *Watcher) Wait() (seen string) {
+	w.wg.Wait()
+	return w.seen
+}
 
-func (w *Watcher) follow(ctx context.Context, s Set, before string, every time.Duration) {
+func (w *Watcher) follow(ctx context.Context, s Set, every time.Duration) {
 	defer close(w.changed)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for last := before; ; {
+	for last := w.seen; ; {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -49,12 +53,12 @@ func (w *Watcher) follow(ctx context.Context, s Set, before string, every time.D
 		now := s.Now()
 		calm := now == last
 		last = now
-		if now == before || !calm {
+		if now == w.seen || !calm {
 			continue
 		}
 		s = s.again(ctx)
-		before = s.Now() // what changes after this is another change
-		last = before
+		w.seen = s.Now() // what changes after this is another change
+		last = w.seen
 		select {
 		case w.changed <- struct{}{}:
 		default:

@@ -64,6 +64,7 @@ type keeper struct {
 	said   *output
 	addr   string
 	deploy func(version string) error // returns when it serves, or says why it does not
+	renew  func() error               // replaces the keeper's own program; returns when it is, or says why not
 	home   string                     // of a node
 	temp   string                     // its temporary folder
 	killed bool
@@ -87,19 +88,27 @@ func serveInForeground(t *testing.T, procs int) *keeper {
 	done := regexp.MustCompile(`(?m)^become: (swapped|nothing is swapped: .*)$`)
 	k.deploy = func(version string) error {
 		install(t, version, app)
-		before := len(done.FindAllString(k.said.String(), -1))
-		k.signal(syscall.SIGHUP)
-		var all [][]string
-		k.said.until(t, func(text string) bool {
-			all = done.FindAllStringSubmatch(text, -1)
-			return len(all) > before
-		})
-		if what := all[before][1]; what != "swapped" {
-			return errors.New(what)
-		}
-		return nil
+		return k.ask(syscall.SIGHUP, done, "swapped")
 	}
+	renewed := regexp.MustCompile(`(?m)^become: (this is become .* now; .*|nothing is replaced: .*)$`)
+	k.renew = func() error { return k.ask(syscall.SIGUSR2, renewed, "this is become") }
 	return k
+}
+
+// ask sends a signal and waits for what is printed then, which is an error unless it begins well.
+func (k *keeper) ask(s syscall.Signal, answers *regexp.Regexp, well string) error {
+	k.t.Helper()
+	before := len(answers.FindAllString(k.said.String(), -1))
+	k.signal(s)
+	var all [][]string
+	k.said.until(k.t, func(text string) bool {
+		all = answers.FindAllStringSubmatch(text, -1)
+		return len(all) > before
+	})
+	if what := all[before][1]; !strings.HasPrefix(what, well) {
+		return errors.New(what)
+	}
+	return nil
 }
 
 // serveOnNode starts a node and deploys version 1 there.
