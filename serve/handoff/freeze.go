@@ -2,6 +2,8 @@ package handoff
 
 import (
 	"context"
+	"errors"
+	"net"
 	"os"
 	"time"
 
@@ -21,6 +23,9 @@ func (s *Sender) Freeze(ctx context.Context) (*os.File, State, error) {
 	s.mu.Unlock()
 	s.awaitTaken(ctx)
 	file, err := duplicate(s.conn)
+	if errors.Is(err, net.ErrClosed) { // it has ended meanwhile, or long ago
+		err = errOver
+	}
 	if err == nil {
 		err = s.leave()
 	}

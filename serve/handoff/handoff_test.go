@@ -337,6 +337,18 @@ func TestHandoff_OutOfDescriptors(t *testing.T) {
 	}
 }
 
+func TestFreeze_AProcessThatIsGoneIsLost(t *testing.T) {
+	s, file, err := handoff.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file.Close() // the process's end
+	s.Finish(time.Minute)
+	if f, _, err := s.Freeze(t.Context()); f != nil || fault.KindOf(err) != fault.Lost {
+		t.Errorf("got %v, want that it is lost", err)
+	}
+}
+
 func TestFreeze_AnotherSenderGoesOn(t *testing.T) {
 	p := newPair(t)
 	_, server := connect(t, "tcp")

@@ -5,7 +5,9 @@ package master_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -86,6 +89,11 @@ func begun() (*master.Master, error) {
 	other, err := master.New(&master.Options{Holders: holders})
 	if err != nil {
 		return nil, err
+	}
+	for _, s := range m.Status().Sockets {
+		if s.TLS && m.Certificate() == nil {
+			return nil, errors.New("nobody knows the certificate any more")
+		}
 	}
 	for _, s := range m.Sockets() {
 		taken := master.Spec{Listen: []string{s.Addr}}
@@ -256,6 +264,65 @@ func TestHandover_RoutedConnectionsGoOn(t *testing.T) {
 	asking.Wait()
 	r.deploy(routed(spec("two", "127.0.0.1:0"), "ip"))
 	ask(t, "tcp", st.Sockets[0].Addr, "two")
+}
+
+// asked is what a service says over TLS, and the certificate that it shows.
+func asked(t *testing.T, addr string) (string, []byte) {
+	t.Helper()
+	c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	got, err := io.ReadAll(c)
+	if err != nil {
+		t.Errorf("%s: %v", addr, err)
+	}
+	return string(got), c.ConnectionState().PeerCertificates[0].Raw
+}
+
+func TestHandover_TLSGoesOn(t *testing.T) {
+	for _, route := range []string{"", "least", "ip"} {
+		t.Run("route "+route, func(t *testing.T) {
+			t.Setenv("BECOME_HOME", t.TempDir())
+			r := startRemote(t)
+			s := routed(spec("one", "tls://127.0.0.1:0", "plain=127.0.0.1:0"), route)
+			s.TLS.Self = true
+			first := r.deploy(s)
+			at := first.Sockets[0].Addr
+			said, certificate := asked(t, at)
+			if said != "one\n" {
+				t.Errorf("got %q", said)
+			}
+			check := func(now keeper.Status, want string) {
+				t.Helper()
+				if !slices.Equal(now.Sockets, first.Sockets) {
+					t.Errorf("got %+v, want %+v", now.Sockets, first.Sockets)
+				}
+				said, same := asked(t, at)
+				if said != want+"\n" || !slices.Equal(same, certificate) {
+					t.Errorf("got %q and a certificate of %d bytes, want %q and the same of %d", said, len(same), want, len(certificate))
+				}
+				ask(t, "tcp", first.Sockets[1].Addr, want)
+			}
+			now := r.say("exec")
+			check(now, "one")
+			// A process that begins after it has the certificate too.
+			syscall.Kill(now.Processes[0].PID, syscall.SIGKILL)
+			check(now, "one") // is answered once it has
+			if after := r.say("status"); after.Processes[0].PID == now.Processes[0].PID {
+				t.Errorf("nothing was replaced: %+v", after)
+			}
+			s.Settings = spec("two").Settings
+			now = r.deploy(s)
+			for end := time.Now().Add(30 * time.Second); len(now.Processes) > 1 && time.Now().Before(end); {
+				now = r.say("status") // the old version may accept one more until it has heard that it has to leave
+			}
+			check(now, "two")
+			check(r.say("exec"), "two")
+		})
+	}
 }
 
 func exists(path string) bool {
