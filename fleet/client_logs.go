@@ -79,7 +79,7 @@ func (f *Fleet) FollowLogs(ctx context.Context, queries []roster.LogQuery, show 
 		if err != nil {
 			return err
 		}
-		if err := f.bus.PublishRequest(roster.SubjectLogs, inbox, data); err != nil {
+		if err := f.bus.Send(bus.Message{Subject: roster.SubjectLogs, Reply: inbox, Data: data}); err != nil {
 			return err
 		}
 	}

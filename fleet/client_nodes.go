@@ -46,7 +46,7 @@ func (f *Fleet) gather(ctx context.Context, subject string, request any, hear fu
 	}
 	defer sub.Unsubscribe()
 	asked := time.Now()
-	if err := f.bus.PublishRequest(subject, inbox, data); err != nil {
+	if err := f.bus.Send(bus.Message{Subject: subject, Reply: inbox, Data: data}); err != nil {
 		return err
 	}
 	quiet := time.Duration(0)
@@ -130,7 +130,7 @@ func (f *Fleet) Warm(ctx context.Context, digest string, within time.Duration) e
 	late := time.NewTimer(within)
 	defer late.Stop()
 	for {
-		if err := f.bus.PublishRequest(roster.SubjectWant, inbox, want); err != nil {
+		if err := f.bus.Send(bus.Message{Subject: roster.SubjectWant, Reply: inbox, Data: want}); err != nil {
 			return err
 		}
 		for again := false; !again; {

@@ -2,8 +2,12 @@ package bus
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Bus is one process's connection to its fleet.
@@ -42,25 +46,51 @@ type Spec struct {
 // token and a last ">" for one or more.
 type Messenger interface {
 	Publish(subject string, data []byte) error
-	// Request publishes data with an inbox as its reply subject and returns the
+	// Send publishes a message with headers, or one that asks for answers, maybe many: on Reply.
+	Send(m Message) error
+	// Request sends a message with an inbox as its Reply and returns the
 	// first answer. fault.NotFound when nobody listens, fault.Deadline when ctx ends.
-	Request(ctx context.Context, subject string, data []byte) ([]byte, error)
+	Request(ctx context.Context, m Message) (Message, error)
 	// Subscribe calls f for each message, one at a time, on a goroutine of the bus:
 	// f must not block for long. With a non-empty group each message goes to one
 	// member of it.
 	Subscribe(subject, group string, f func(Message)) (Subscription, error)
 	// Inbox returns a fresh subject that only this connection may subscribe to.
 	Inbox() string
-	// PublishRequest publishes data with reply as the subject to answer on: for a
-	// request with many answers.
-	PublishRequest(subject, reply string, data []byte) error
 }
 
-// Message is one message received. Data belongs to the receiver.
+// Message is one message. Received, all of it belongs to the receiver.
 type Message struct {
 	Subject string
 	Reply   string // subject to answer on; empty when no answer is wanted
-	Data    []byte
+	// Header are words about the data; names are case-sensitive. See MaxHeader.
+	Header map[string]string
+	Data   []byte
+}
+
+// MaxHeader is how many bytes the names and values of a message's header may have together, four more for each. More, a
+// name that is no token of RFC 9110, or a value with control characters is fault.Invalid.
+const MaxHeader = 3 << 10
+
+// CheckHeader says what is wrong with a header.
+func CheckHeader(header map[string]string) error {
+	size := 0
+	for name, value := range header {
+		if size += len(name) + len(value) + 4; size > MaxHeader {
+			return errors.New("the header is longer than 3 KiB")
+		}
+		if name == "" || strings.ContainsFunc(name, notToken) {
+			return fmt.Errorf("a header cannot be named %q", name)
+		}
+		if strings.ContainsFunc(value, unicode.IsControl) || strings.TrimSpace(value) != value {
+			return fmt.Errorf("the header %s cannot be %q", name, value)
+		}
+	}
+	return nil
+}
+
+func notToken(r rune) bool {
+	return r <= ' ' || r > '~' || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r)
 }
 
 // Subscription ends with Unsubscribe: but for one call of f that may be under

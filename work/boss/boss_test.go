@@ -63,9 +63,12 @@ func (b *town) Subscribe(subject, _ string, f func(bus.Message)) (bus.Subscripti
 	}), nil
 }
 
-func (b *town) Publish(subject string, data []byte) error { return b.PublishRequest(subject, "", data) }
+func (b *town) Publish(subject string, data []byte) error {
+	return b.Send(bus.Message{Subject: subject, Data: data})
+}
 
-func (b *town) PublishRequest(subject, reply string, data []byte) error {
+func (b *town) Send(m bus.Message) error {
+	subject, reply, data := m.Subject, m.Reply, m.Data
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if subject == roster.SubjectWant {
@@ -90,8 +93,8 @@ func (b *town) PublishRequest(subject, reply string, data []byte) error {
 	return nil
 }
 
-func (b *town) Request(context.Context, string, []byte) ([]byte, error) {
-	return nil, errors.New("not here")
+func (b *town) Request(context.Context, bus.Message) (bus.Message, error) {
+	return bus.Message{}, errors.New("not here")
 }
 
 func (b *town) Inbox() string {

@@ -107,7 +107,7 @@ func (m *manager) want() {
 	if m.asked.IsZero() {
 		m.asked = m.wanted
 	}
-	if err := m.p.b.opts.Bus.PublishRequest(roster.SubjectWant, m.inbox, data); err != nil {
+	if err := m.p.b.opts.Bus.Send(bus.Message{Subject: roster.SubjectWant, Reply: m.inbox, Data: data}); err != nil {
 		m.p.b.opts.Logger.Debug("cannot ask for workers", "err", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/work/boss"
 	"github.com/universal-server/become/work/roster"
 )
@@ -16,11 +17,11 @@ type counting struct {
 	wants atomic.Int64
 }
 
-func (c *counting) PublishRequest(subject, reply string, data []byte) error {
-	if subject == roster.SubjectWant {
+func (c *counting) Send(m bus.Message) error {
+	if m.Subject == roster.SubjectWant {
 		c.wants.Add(1)
 	}
-	return c.town.PublishRequest(subject, reply, data)
+	return c.town.Send(m)
 }
 
 // Calls that come while workers start must not ask every node for each.

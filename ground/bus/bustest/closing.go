@@ -40,7 +40,7 @@ func AClosedConnectionIsLost(h *bench) {
 	h.ok(b.Close())
 	for what, f := range map[string]func() error{
 		"publish":    func() error { return b.Publish(n, nil) },
-		"request":    func() error { _, err := b.Request(h.ctx, n, nil); return err },
+		"request":    func() error { _, err := b.Request(h.ctx, bus.Message{Subject: n}); return err },
 		"subscribe":  func() error { _, err := b.Subscribe(n, "", func(bus.Message) {}); return err },
 		"open queue": func() error { _, err := b.Queue(h.ctx, bus.Spec{Name: n}); return err },
 		"open log":   func() error { _, err := b.Log(h.ctx, bus.Spec{Name: n + "l"}); return err },
@@ -83,7 +83,7 @@ func CloseEndsWhatIsUnderWay(h *bench) {
 	c := h.consumer(h.queue(b, bus.Spec{Name: n}), n+".>", longLease)
 	var wg sync.WaitGroup
 	var request, pull error
-	wg.Go(func() { _, request = b.Request(h.ctx, n+"ask", nil) })
+	wg.Go(func() { _, request = b.Request(h.ctx, bus.Message{Subject: n + "ask"}) })
 	wg.Go(func() { _, pull = c.Pull(h.ctx, 1, patience) })
 	next(h, asked)
 	start := time.Now()

@@ -3,6 +3,7 @@ package bustest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +18,7 @@ var messengerTests = []func(*bench){
 	EverySubscriberGetsEveryMessageInOrder, WildcardsStandForTokens, BytesAreNotShared,
 	OneMemberOfEachGroupGetsAMessage, MembersThatLeaveLoseNothing, NothingComesAfterUnsubscribe,
 	ARequestGetsItsAnswer, ARequestCanHaveManyAnswers, RequestsRunBesideEachOther, RequestsFailAsTheyShould,
-	BadSubjectsAreRefused, AMessageTooLargeIsRefused, ASlowSubscriberLosesMessagesAlone,
+	BadSubjectsAreRefused, HeadersTravel, BadHeadersAreRefused, AMessageTooLargeIsRefused, ASlowSubscriberLosesMessagesAlone,
 }
 
 // collect subscribes and hands over what comes.
@@ -197,8 +198,8 @@ func ARequestGetsItsAnswer(h *bench) {
 		server.Publish(m.Reply, []byte("too many"))
 	})
 	for i := range 50 {
-		got := must(h.b.Request(h.ctx, s, fmt.Append(nil, i)))(h)
-		if string(got) != fmt.Sprint("re: ", i) {
+		got := must(h.b.Request(h.ctx, bus.Message{Subject: s, Data: fmt.Append(nil, i)}))(h)
+		if string(got.Data) != fmt.Sprint("re: ", i) {
 			h.Fatalf("answer %d is %q", i, got)
 		}
 	}
@@ -215,7 +216,7 @@ func ARequestCanHaveManyAnswers(h *bench) {
 		h.Error("an inbox was given out twice")
 	}
 	answers := h.collect(h.b, inbox, "")
-	h.ok(h.b.PublishRequest(s, inbox, []byte("hi")))
+	h.ok(h.b.Send(bus.Message{Subject: s, Reply: inbox, Data: []byte("hi")}))
 	for range 3 {
 		if m := next(h, answers); string(m.Data) != "hi" {
 			h.Errorf("answer %q", m.Data)
@@ -237,8 +238,8 @@ func RequestsRunBesideEachOther(h *bench) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			got, err := h.b.Request(h.ctx, s, fmt.Append(nil, i))
-			if err != nil || string(got) != fmt.Sprint(i) {
+			got, err := h.b.Request(h.ctx, bus.Message{Subject: s, Data: fmt.Append(nil, i)})
+			if err != nil || string(got.Data) != fmt.Sprint(i) {
 				h.Errorf("request %d got %q, %v", i, got, err)
 			}
 		})
@@ -248,13 +249,13 @@ func RequestsRunBesideEachOther(h *bench) {
 
 func RequestsFailAsTheyShould(h *bench) {
 	s := name()
-	_, err := h.b.Request(h.ctx, s, nil)
+	_, err := h.b.Request(h.ctx, bus.Message{Subject: s})
 	h.kind("nobody listens", err, fault.NotFound)
 
 	asked := h.collect(h.other(), s, "")
 	ctx, cancel := context.WithTimeout(h.ctx, 50*time.Millisecond)
 	defer cancel()
-	_, err = h.b.Request(ctx, s, nil)
+	_, err = h.b.Request(ctx, bus.Message{Subject: s})
 	h.kind("nobody answers", err, fault.Deadline)
 	next(h, asked)
 
@@ -263,9 +264,9 @@ func RequestsFailAsTheyShould(h *bench) {
 		<-asked
 		cancel()
 	}()
-	_, err = h.b.Request(ctx, s, nil)
+	_, err = h.b.Request(ctx, bus.Message{Subject: s})
 	h.kind("given up", err, fault.Canceled)
-	_, err = h.b.Request(ctx, s, nil)
+	_, err = h.b.Request(ctx, bus.Message{Subject: s})
 	h.kind("given up before", err, fault.Canceled)
 }
 
@@ -274,7 +275,7 @@ func BadSubjectsAreRefused(h *bench) {
 		_, err := h.b.Subscribe(s, "", func(bus.Message) {})
 		h.kind(fmt.Sprintf("subscribe to %q", s), err, fault.Invalid)
 		h.kind(fmt.Sprintf("publish to %q", s), h.b.Publish(s, nil), fault.Invalid)
-		_, err = h.b.Request(h.ctx, s, nil)
+		_, err = h.b.Request(h.ctx, bus.Message{Subject: s})
 		h.kind(fmt.Sprintf("request %q", s), err, fault.Invalid)
 	}
 	_, err := h.b.Subscribe("a.>.b", "", func(bus.Message) {})
@@ -282,7 +283,7 @@ func BadSubjectsAreRefused(h *bench) {
 	for _, s := range []string{"a.*", "a.>", "*", ">"} {
 		h.kind(fmt.Sprintf("publish to %q", s), h.b.Publish(s, nil), fault.Invalid)
 	}
-	h.kind("a reply subject", h.b.PublishRequest("a", "b c", nil), fault.Invalid)
+	h.kind("a reply subject", h.b.Send(bus.Message{Subject: "a", Reply: "b c"}), fault.Invalid)
 	// The connection is as good as before.
 	s := name()
 	c := h.collect(h.b, s, "")
@@ -338,5 +339,34 @@ func ASlowSubscriberLosesMessagesAlone(h *bench) {
 	})
 	if slow.Load() >= n {
 		h.Errorf("%d messages were kept for the slow one", slow.Load())
+	}
+}
+
+func HeadersTravel(h *bench) {
+	s := name()
+	server := h.other()
+	h.subscribe(server, s, "", func(m bus.Message) {
+		server.Send(bus.Message{Subject: m.Reply, Header: map[string]string{"Got": m.Header["Given"], "lower-Case": "kept"}})
+	})
+	got := must(h.b.Request(h.ctx, bus.Message{Subject: s, Header: map[string]string{"Given": "a: b, c"}}))(h)
+	if len(got.Data) != 0 || !maps.Equal(got.Header, map[string]string{"Got": "a: b, c", "lower-Case": "kept"}) {
+		h.Errorf("got %q with %q", got.Data, got.Header)
+	}
+	h.ok(server.Publish(s, nil)) // the answer to nowhere is refused
+	all := h.collect(h.b, s+"all", "")
+	h.ok(server.Send(bus.Message{Subject: s + "all", Header: map[string]string{"Long": strings.Repeat("x", bus.MaxHeader-8)}, Data: make([]byte, bus.MaxMessage)}))
+	if m := next(h, all); len(m.Header["Long"]) != bus.MaxHeader-8 || len(m.Data) != bus.MaxMessage {
+		h.Errorf("got %d bytes and %d", len(m.Header["Long"]), len(m.Data))
+	}
+}
+
+func BadHeadersAreRefused(h *bench) {
+	for _, header := range []map[string]string{
+		{"": "x"}, {"a b": "x"}, {"a:": "x"}, {"a": "x\r\nPUB b 0"}, {"a": "\x00"}, {"a": " x"}, {"é": "x"}, {"Long": strings.Repeat("x", bus.MaxHeader)},
+	} {
+		m := bus.Message{Subject: name(), Header: header}
+		h.kind(fmt.Sprintf("send with %.20q", header), h.b.Send(m), fault.Invalid)
+		_, err := h.b.Request(h.ctx, m)
+		h.kind(fmt.Sprintf("request with %.20q", header), err, fault.Invalid)
 	}
 }

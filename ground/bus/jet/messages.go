@@ -14,38 +14,74 @@ import (
 
 // Publish sends a message.
 func (c *Conn) Publish(subject string, data []byte) error {
-	return c.PublishRequest(subject, "", data)
+	return c.Send(bus.Message{Subject: subject, Data: data})
 }
 
-// PublishRequest sends a message that asks for answers.
-func (c *Conn) PublishRequest(subject, reply string, data []byte) error {
-	if !bus.ValidSubject(subject, false) || reply != "" && !bus.ValidSubject(reply, false) {
-		return fault.Text(fault.Invalid, "publish to", subject, "it is no subject")
-	}
-	if err := sized("publish to", subject, data); err != nil {
+// Send sends a message with all that it has.
+func (c *Conn) Send(m bus.Message) error {
+	const op = "publish to"
+	if err := check(op, m); err != nil {
 		return err
 	}
-	if reply == "" {
-		return wrong("publish to", subject, c.nc.Publish(subject, data))
+	if len(m.Header) > 0 {
+		return wrong(op, m.Subject, c.nc.PublishMsg(message(m)))
 	}
-	return wrong("publish to", subject, c.nc.PublishRequest(subject, reply, data))
+	if m.Reply == "" {
+		return wrong(op, m.Subject, c.nc.Publish(m.Subject, m.Data))
+	}
+	return wrong(op, m.Subject, c.nc.PublishRequest(m.Subject, m.Reply, m.Data))
+}
+
+func check(op string, m bus.Message) error {
+	if !bus.ValidSubject(m.Subject, false) || m.Reply != "" && !bus.ValidSubject(m.Reply, false) {
+		return fault.Text(fault.Invalid, op, m.Subject, "it is no subject")
+	}
+	if err := bus.CheckHeader(m.Header); err != nil {
+		return fault.New(fault.Invalid, op, m.Subject, err)
+	}
+	return sized(op, m.Subject, m.Data)
+}
+
+// message is a message as NATS has it.
+func message(m bus.Message) *nats.Msg {
+	out := &nats.Msg{Subject: m.Subject, Reply: m.Reply, Data: m.Data}
+	if len(m.Header) > 0 {
+		out.Header = make(nats.Header, len(m.Header))
+		for name, value := range m.Header {
+			out.Header[name] = []string{value}
+		}
+	}
+	return out
+}
+
+// received is a message as the bus has it: of several values of a header the first.
+func received(m *nats.Msg) bus.Message {
+	out := bus.Message{Subject: m.Subject, Reply: m.Reply, Data: m.Data}
+	if len(m.Header) > 0 {
+		out.Header = make(map[string]string, len(m.Header))
+		for name, values := range m.Header {
+			if len(values) > 0 {
+				out.Header[name] = values[0]
+			}
+		}
+	}
+	return out
 }
 
 // Request sends a message and returns the first answer.
-func (c *Conn) Request(ctx context.Context, subject string, data []byte) ([]byte, error) {
-	if !bus.ValidSubject(subject, false) {
-		return nil, fault.Text(fault.Invalid, "request", subject, "it is no subject")
-	}
-	if err := sized("request", subject, data); err != nil {
-		return nil, err
+func (c *Conn) Request(ctx context.Context, m bus.Message) (bus.Message, error) {
+	const op = "request"
+	m.Reply = ""
+	if err := check(op, m); err != nil {
+		return bus.Message{}, err
 	}
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	m, err := c.nc.RequestWithContext(ctx, subject, data)
+	answer, err := c.nc.RequestMsgWithContext(ctx, message(m))
 	if err != nil {
-		return nil, wrong("request", subject, err)
+		return bus.Message{}, wrong(op, m.Subject, err)
 	}
-	return m.Data, nil
+	return received(answer), nil
 }
 
 // Inbox returns a fresh subject.
@@ -69,7 +105,7 @@ func (c *Conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscr
 		over := s.over
 		s.gate.RUnlock()
 		if !over {
-			f(bus.Message{Subject: m.Subject, Reply: m.Reply, Data: m.Data})
+			f(received(m))
 		}
 	}
 	var err error

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -102,29 +103,37 @@ func (sub *subscription) push(m bus.Message) {
 
 // Publish sends a message.
 func (c *conn) Publish(subject string, data []byte) error {
-	return c.PublishRequest(subject, "", data)
+	return c.Send(bus.Message{Subject: subject, Data: data})
 }
 
-// PublishRequest sends a message that asks for answers.
-func (c *conn) PublishRequest(subject, reply string, data []byte) error {
-	_, err := c.publish(subject, reply, data)
+// Send sends a message with all that it has.
+func (c *conn) Send(m bus.Message) error {
+	_, err := c.publish(m)
 	return err
 }
 
-func (c *conn) publish(subject, reply string, data []byte) (receivers int, err error) {
-	if err := c.live("publish to"); err != nil {
+func (c *conn) publish(m bus.Message) (receivers int, err error) {
+	const op = "publish to"
+	if err := c.live(op); err != nil {
 		return 0, err
 	}
-	if !bus.ValidSubject(subject, false) || reply != "" && !bus.ValidSubject(reply, false) {
-		return 0, fault.Text(fault.Invalid, "publish to", subject, "it is no subject")
+	if !bus.ValidSubject(m.Subject, false) || m.Reply != "" && !bus.ValidSubject(m.Reply, false) {
+		return 0, fault.Text(fault.Invalid, op, m.Subject, "it is no subject")
 	}
-	if err := sized("publish to", subject, data); err != nil {
+	if err := bus.CheckHeader(m.Header); err != nil {
+		return 0, fault.New(fault.Invalid, op, m.Subject, err)
+	}
+	if err := sized(op, m.Subject, m.Data); err != nil {
 		return 0, err
 	}
-	return c.s.publish(subject, reply, data), nil
+	return c.s.publish(m), nil
 }
 
-func (s *Server) publish(subject, reply string, data []byte) int {
+func (s *Server) publish(m bus.Message) int {
+	subject := m.Subject
+	own := func() bus.Message {
+		return bus.Message{Subject: subject, Reply: m.Reply, Header: maps.Clone(m.Header), Data: bytes.Clone(m.Data)}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	groups := map[string][]*subscription{}
@@ -135,14 +144,14 @@ func (s *Server) publish(subject, reply string, data []byte) int {
 		case sub.group != "":
 			groups[sub.subject+" "+sub.group] = append(groups[sub.subject+" "+sub.group], sub)
 		default:
-			sub.push(bus.Message{Subject: subject, Reply: reply, Data: bytes.Clone(data)})
+			sub.push(own())
 			n++
 		}
 	}
 	for _, members := range groups {
 		slices.SortFunc(members, func(a, b *subscription) int { return int(a.order) - int(b.order) })
 		s.turn++
-		members[s.turn%uint64(len(members))].push(bus.Message{Subject: subject, Reply: reply, Data: bytes.Clone(data)})
+		members[s.turn%uint64(len(members))].push(own())
 		n++
 	}
 	return n
@@ -157,35 +166,36 @@ func (c *conn) Inbox() string {
 }
 
 // Request sends a message and returns the first answer.
-func (c *conn) Request(ctx context.Context, subject string, data []byte) ([]byte, error) {
+func (c *conn) Request(ctx context.Context, m bus.Message) (none bus.Message, err error) {
+	subject := m.Subject
 	if err := c.check(ctx, "request", subject); err != nil {
-		return nil, err
+		return none, err
 	}
-	inbox := c.Inbox()
-	answer := make(chan []byte, 1)
-	sub, err := c.Subscribe(inbox, "", func(m bus.Message) {
+	m.Reply = c.Inbox()
+	answer := make(chan bus.Message, 1)
+	sub, err := c.Subscribe(m.Reply, "", func(m bus.Message) {
 		select {
-		case answer <- m.Data:
+		case answer <- m:
 		default:
 		}
 	})
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer sub.Unsubscribe()
-	n, err := c.publish(subject, inbox, data)
+	n, err := c.publish(m)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	if n == 0 {
-		return nil, fault.Text(fault.NotFound, "request", subject, "nobody listens")
+		return none, fault.Text(fault.NotFound, "request", subject, "nobody listens")
 	}
 	select {
-	case b := <-answer:
-		return b, nil
+	case m := <-answer:
+		return m, nil
 	case <-ctx.Done():
-		return nil, fault.New(fault.KindOf(ctx.Err()), "request", subject, ctx.Err())
+		return none, fault.New(fault.KindOf(ctx.Err()), "request", subject, ctx.Err())
 	case <-c.end:
-		return nil, fault.New(fault.Lost, "request", subject, errClosed)
+		return none, fault.New(fault.Lost, "request", subject, errClosed)
 	}
 }

@@ -178,7 +178,7 @@ func (l *log) Append(ctx context.Context, subject string, data []byte) (uint64, 
 	defer l.mu.Unlock() // subscribers see records in the order of their numbers
 	seq, err := l.appendLocked(subject, data)
 	if err == nil {
-		l.s.publish(subject, "", data)
+		l.s.publish(bus.Message{Subject: subject, Data: data})
 	}
 	return seq, err
 }

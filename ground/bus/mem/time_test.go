@@ -221,7 +221,7 @@ func TestMessenger_ARequestEndsWithItsContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(ctx, time.Hour)
 		defer cancel()
 		start := time.Now()
-		if _, err := b.Request(ctx, "a", nil); fault.KindOf(err) != fault.Deadline || time.Since(start) != time.Hour {
+		if _, err := b.Request(ctx, bus.Message{Subject: "a"}); fault.KindOf(err) != fault.Deadline || time.Since(start) != time.Hour {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
 	})
