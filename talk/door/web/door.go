@@ -10,6 +10,7 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/problem"
 )
 
 // New returns an API's door for HTTP.
@@ -33,12 +34,12 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h, err := d.api.Find(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])
 	if err != nil {
-		d.refuse(w, err)
+		problem.Write(w, err)
 		return
 	}
 	in, err := d.read(r, h)
 	if err != nil {
-		d.refuse(w, err)
+		problem.Write(w, err)
 		return
 	}
 	timeout := d.api.Timeout(h)
@@ -69,7 +70,7 @@ func (d *door) within(w http.ResponseWriter, r *http.Request, h *api.Handler, in
 		defer close(over)
 		if first() {
 			w.Header().Set("Connection", "close") // the handler still has it
-			d.refuse(w, fault.Text(fault.Deadline, "answer", h.Name, "the handler did not answer within "+timeout.String()))
+			problem.Write(w, fault.Text(fault.Deadline, "answer", h.Name, "the handler did not answer within "+timeout.String()))
 			http.NewResponseController(w).Flush()
 		}
 	})

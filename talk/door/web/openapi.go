@@ -7,6 +7,7 @@ import (
 
 	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/problem"
 )
 
 type object = map[string]any
@@ -14,7 +15,7 @@ type object = map[string]any
 // openAPI describes an API as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1.html).
 func openAPI(a *api.API) ([]byte, error) {
 	schemas := message.Schemas{Ref: "#/components/schemas/"}
-	problem := object{
+	failure := object{
 		"type": "object", "required": []string{"title", "status", "detail", "kind"},
 		"properties": object{
 			"title": object{"type": "string"}, "status": object{"type": "integer"}, "detail": object{"type": "string"},
@@ -46,7 +47,7 @@ func openAPI(a *api.API) ([]byte, error) {
 			"schemas": all,
 			"responses": object{"Problem": object{
 				"description": "what went wrong (RFC 9457)",
-				"content":     object{"application/problem+json": object{"schema": problem}},
+				"content":     object{problem.Type: object{"schema": failure}},
 			}},
 		},
 	}
@@ -143,14 +144,12 @@ func (d *door) describes(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		p := problemOf(http.StatusMethodNotAllowed, r.Method+" is not for this; GET is")
-		p.allow = "GET, HEAD, OPTIONS"
-		d.refuse(w, p)
+		problem.Write(w, problem.New(http.StatusMethodNotAllowed, r.Method+" is not for this; GET is").With("Allow", "GET, HEAD, OPTIONS"))
 		return true
 	}
 	all := d.describe()
 	if all.err != nil {
-		d.refuse(w, all.err)
+		problem.Write(w, all.err)
 		return true
 	}
 	data := all.openAPI

@@ -15,6 +15,7 @@ import (
 
 	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/problem"
 )
 
 const allowed = "GET, HEAD, POST, OPTIONS"
@@ -28,9 +29,7 @@ func (d *door) read(r *http.Request, h *api.Handler) (reflect.Value, error) {
 	case http.MethodPost:
 		return v, d.body(r, h, v)
 	}
-	p := problemOf(http.StatusMethodNotAllowed, r.Method+" is not what a request is sent by; GET and POST are")
-	p.allow = allowed
-	return v, p
+	return v, problem.New(http.StatusMethodNotAllowed, r.Method+" is not what a request is sent by; GET and POST are").With("Allow", allowed)
 }
 
 // buffers hold bodies and answers.
@@ -76,7 +75,7 @@ func badBody(err error) error {
 	if errors.As(err, &tooLarge) {
 		return err
 	}
-	return problemOf(http.StatusBadRequest, "the body cannot be read: "+err.Error())
+	return problem.New(http.StatusBadRequest, "the body cannot be read: "+err.Error())
 }
 
 // isForm tells a form from JSON.
@@ -87,7 +86,7 @@ func isForm(contentType string) (bool, error) {
 		kind, params, _ = mime.ParseMediaType(contentType)
 	}
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii") {
-		return false, problemOf(http.StatusUnsupportedMediaType, "the charset must be utf-8")
+		return false, problem.New(http.StatusUnsupportedMediaType, "the charset must be utf-8")
 	}
 	switch {
 	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
@@ -95,9 +94,9 @@ func isForm(contentType string) (bool, error) {
 	case kind == "application/x-www-form-urlencoded":
 		return true, nil
 	case contentType == "":
-		return false, problemOf(http.StatusUnsupportedMediaType, "there is a body without a Content-Type; want application/json or application/x-www-form-urlencoded")
+		return false, problem.New(http.StatusUnsupportedMediaType, "there is a body without a Content-Type; want application/json or application/x-www-form-urlencoded")
 	}
-	return false, problemOf(http.StatusUnsupportedMediaType, "want application/json or application/x-www-form-urlencoded")
+	return false, problem.New(http.StatusUnsupportedMediaType, "want application/json or application/x-www-form-urlencoded")
 }
 
 // unpacked returns the body, bounded as it is sent and as it is unpacked.
@@ -113,7 +112,7 @@ func (d *door) unpacked(r *http.Request) (io.Reader, error) {
 		}
 		return http.MaxBytesReader(nil, z, d.opts.MaxBody), nil
 	}
-	return nil, problemOf(http.StatusUnsupportedMediaType, "the body is encoded by other than gzip")
+	return nil, problem.New(http.StatusUnsupportedMediaType, "the body is encoded by other than gzip")
 }
 
 // unwrap takes the message out of its envelope, if it is in one.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/problem"
 )
 
 // packFrom is the size from which an answer is worth packing: more than one segment.
@@ -18,7 +19,7 @@ const packFrom = 1400
 // answer writes a reply, or the error in its place.
 func (d *door) answer(w http.ResponseWriter, r *http.Request, reply api.Reply, err error) {
 	if err != nil {
-		d.refuse(w, err)
+		problem.Write(w, err)
 		return
 	}
 	b := buffers.Get().(*bytes.Buffer)
@@ -28,10 +29,9 @@ func (d *door) answer(w http.ResponseWriter, r *http.Request, reply api.Reply, e
 	if err != nil {
 		var wrong message.Problems
 		if errors.As(err, &wrong) {
-			p := problemOf(http.StatusUnprocessableEntity, "the answer cannot be written: "+wrong.Error())
-			err = p
+			err = problem.New(http.StatusUnprocessableEntity, "the answer cannot be written: "+wrong.Error())
 		}
-		d.refuse(w, err)
+		problem.Write(w, err)
 		return
 	}
 	h := w.Header()
