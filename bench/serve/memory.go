@@ -68,22 +68,24 @@ func (c *contest) perConnection(ctx context.Context, addr, dialog string, n int,
 		return 0, err
 	}
 	defer g.Stop()
-	if err := g.Hold(ctx, 10); err != nil { // it is awake
+	const first = 10
+	if err := g.Hold(ctx, first); err != nil { // it is awake
 		return 0, err
 	}
 	before, err := resident(pids...)
 	if err != nil {
 		return 0, err
 	}
-	if err := g.Hold(ctx, n); err != nil {
+	more := n - first // n of them: so many as a server takes at most
+	if err := g.Hold(ctx, more); err != nil {
 		return 0, err
 	}
 	if !c.b.Tiny {
-		time.Sleep(settle)
+		time.Sleep(time.Duration(c.b.Size(int(settle), int(settle/4))))
 	}
 	after, err := resident(pids...)
 	if err != nil {
 		return 0, err
 	}
-	return (float64(after) - float64(before)) / float64(n) / 1000, g.Drop(ctx)
+	return (float64(after) - float64(before)) / float64(more) / 1000, g.Drop(ctx)
 }

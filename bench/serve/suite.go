@@ -15,6 +15,7 @@ var Suite = rig.Suite{
 	Name: "serve", About: "services on sockets", Rounds: 15,
 	Measures: []rig.Measure{
 		{Name: "http", Run: hello},
+		{Name: "static", Run: files},
 		{Name: "echo", Run: echo},
 		{Name: "connect", Run: connect},
 		{Name: "cas", Run: cas},

@@ -57,7 +57,7 @@ func casServer() Server {
 		return err
 	}
 	return Server{
-		Name: cas.Name, Short: "The compare-and-swap register (TCP, a line each)", Listen: []string{"127.0.0.1:22222"}, Procs: 2,
+		Name: cas.Name, Short: "The compare-and-swap register (TCP, a line each)", Listen: []string{"127.0.0.1:22222"}, Procs: 1,
 		Long: `--settings, with their defaults; 0s is without limit:
   {"max_line": 65536, "max_conns": 10000, "line_timeout": "30s", "idle_timeout": "5m", "write_timeout": "30s",
    "chatter": false, "register": "file:/path"}

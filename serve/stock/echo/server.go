@@ -34,7 +34,7 @@ type server struct {
 }
 
 func (s *server) serve(c *accept.Conn) {
-	s.log.Info("Got connection from", "peer", c.RemoteAddr().String())
+	s.arrived(c)
 	err := s.echo(c)
 	if errors.Is(err, io.EOF) || errors.Is(err, accept.ErrDrained) {
 		c.Finish()
@@ -43,6 +43,14 @@ func (s *server) serve(c *accept.Conn) {
 	}
 	c.Close()
 	s.log.Info("Client closed", "peer", c.RemoteAddr().String(), "error", err)
+}
+
+// arrived says so in a goroutine of its own: to format text takes a deep stack, which a connection that
+// idles would keep.
+func (s *server) arrived(c *accept.Conn) {
+	var wg sync.WaitGroup
+	wg.Go(func() { s.log.Info("Got connection from", "peer", c.RemoteAddr().String()) })
+	wg.Wait()
 }
 
 // echo sends back until the connection ends. A peer that fills the buffer gets a
