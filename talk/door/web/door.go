@@ -1,14 +1,10 @@
 package web
 
 import (
-	"context"
 	"net/http"
-	"reflect"
 	"strings"
 	"sync"
-	"time"
 
-	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/problem"
 )
@@ -42,49 +38,16 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, err)
 		return
 	}
-	timeout := d.api.Timeout(h)
-	if timeout == 0 {
-		reply, err := d.api.Call(r.Context(), h, in)
-		d.answer(w, r, reply, err)
-		return
-	}
-	d.within(w, r, h, in, timeout)
-}
-
-// within answers in any case when the time is over, even if the handler does not return: not by running each
-// handler on a goroutine of its own, but by a timer that answers in its place.
-func (d *door) within(w http.ResponseWriter, r *http.Request, h *api.Handler, in reflect.Value, timeout time.Duration) {
-	ctx, cancel := context.WithTimeout(r.Context(), timeout)
-	defer cancel()
-	var mu sync.Mutex
-	answered := false
-	first := func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		was := answered
-		answered = true
-		return !was
-	}
-	over := make(chan struct{})
-	late := time.AfterFunc(timeout+lateBy, func() {
-		defer close(over)
-		if first() {
+	d.api.Answer(r.Context(), h, in, func(reply api.Reply, err error, late bool) {
+		if late {
 			w.Header().Set("Connection", "close") // the handler still has it
-			problem.Write(w, fault.Text(fault.Deadline, "answer", h.Name, "the handler did not answer within "+timeout.String()))
+		}
+		d.answer(w, r, reply, err)
+		if late {
 			http.NewResponseController(w).Flush()
 		}
 	})
-	reply, err := d.api.Call(ctx, h, in)
-	if !late.Stop() {
-		<-over
-	}
-	if first() {
-		d.answer(w, r, reply, err)
-	}
 }
-
-// lateBy is how long a handler has to notice that its context has ended.
-const lateBy = 50 * time.Millisecond
 
 // crossOrigin does what browsers want that call from another origin, and reports whether that was all.
 func (d *door) crossOrigin(w http.ResponseWriter, r *http.Request) bool {

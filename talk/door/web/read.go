@@ -11,9 +11,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/go-json-experiment/json/jsontext"
-
-	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/problem"
 )
@@ -66,7 +63,7 @@ func (d *door) body(r *http.Request, h *api.Handler, v reflect.Value) error {
 	if form {
 		return h.In.DecodeQuery(b.String(), v)
 	}
-	return h.In.Decode(unwrap(b.Bytes(), h.In), v)
+	return h.In.Decode(h.In.Unwrap(b.Bytes()), v)
 }
 
 // badBody says why a body could not be read.
@@ -113,34 +110,4 @@ func (d *door) unpacked(r *http.Request) (io.Reader, error) {
 		return http.MaxBytesReader(nil, z, d.opts.MaxBody), nil
 	}
 	return nil, problem.New(http.StatusUnsupportedMediaType, "the body is encoded by other than gzip")
-}
-
-// unwrap takes the message out of its envelope, if it is in one.
-func unwrap(data []byte, t *message.Type) []byte {
-	if t.Has("value") || !bytes.Contains(data[:min(len(data), 64)], []byte(`"value"`)) {
-		return data
-	}
-	d := jsontext.NewDecoder(bytes.NewBuffer(data))
-	if tok, err := d.ReadToken(); err != nil || tok.Kind() != '{' {
-		return data
-	}
-	if tok, err := d.ReadToken(); err != nil || tok.Kind() != '"' || tok.String() != "value" {
-		return data
-	}
-	value, err := d.ReadValue()
-	if err != nil {
-		return data
-	}
-	inner := bytes.Clone(value)
-	for d.PeekKind() != '}' { // what else older clients put there
-		tok, err := d.ReadToken()
-		if err != nil || tok.String() != "version" && tok.String() != "pointer" || d.SkipValue() != nil {
-			return data
-		}
-	}
-	d.ReadToken()
-	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
-		return data
-	}
-	return inner
 }

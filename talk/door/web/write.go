@@ -65,11 +65,6 @@ func (d *door) encode(b []byte, reply api.Reply, plain bool) ([]byte, error) {
 		b, err := reply.Type.Append(b, reply.Value)
 		return append(b, '\n'), err
 	}
-	b = append(b, `{"value":["`...)
-	b = append(b, d.api.Name...)
-	b = append(b, '.')
-	b = append(b, reply.Type.Name()...)
-	b = append(b, `",`...)
-	b, err := reply.Type.Append(b, reply.Value)
-	return append(b, ",[]]}\n"...), err
+	b, err := d.api.AppendReply(b, reply)
+	return append(b, '\n'), err
 }
