@@ -1,5 +1,5 @@
 // Package message is what typed messages are made of, and how they are written at doors: as JSON
-// (RFC 8259) and as the words of a query or a form.
+// (RFC 8259), CBOR (RFC 8949), XML 1.0, text for people, and the words of a query or a form.
 //
 //	Go type → [Of] → Type → decode, check, encode, describe
 //
@@ -23,7 +23,9 @@
 //	*T                               T; nil is left out, null is nil
 //	any                              anything
 //
-// and what its tags say, with JSON Schema's words: doc, example, default, required:"true", enum:"a,b", minimum,
+// CBOR is the same structure, with bytes, times and whole numbers of any length as its own types. For XML see AppendXML, for text AppendPlain.
+//
+// Beside these, fields are as their tags say, with JSON Schema's words: doc, example, default, required:"true", enum:"a,b", minimum,
 // maximum, minLength, maxLength (of texts, in characters; of arrays, in elements), pattern.
 //
 // # Guarantees
@@ -32,8 +34,9 @@
 //   - Errors name each field that is wrong by its path, as in items[3].price, twenty at most.
 //   - Unknown fields are errors: what a client misspells is not lost in silence.
 //   - Decoding is bounded: 100 levels deep, and memory grows with what is there. Equal names twice, text that is not UTF-8
-//     and whatever follows the value are errors.
-//   - What is encoded is valid JSON, or an error. Equal messages are equal bytes.
+//     and whatever follows the value are errors; in XML a document type too, and with it entities.
+//   - All formats are read by the same rules: what one refuses the others refuse.
+//   - What is encoded is valid, or an error. Equal messages are equal bytes; CBOR is its core deterministic encoding.
 //
 // # A first program
 //

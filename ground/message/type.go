@@ -63,8 +63,18 @@ type field struct {
 // Go returns the type that it was made of.
 func (t *Type) Go() reflect.Type { return t.goType }
 
-// Name is the type's name as clients see it: that of the Go type, without its package.
-func (t *Type) Name() string { return t.goType.Name() }
+// Name is the type's name as clients see it: that of the Go type, without its package. Page[main.Note] is PageNote.
+func (t *Type) Name() string {
+	name := t.goType.Name()
+	if !strings.Contains(name, "[") {
+		return name
+	}
+	var b strings.Builder
+	for _, part := range strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("[],* ", r) }) {
+		b.WriteString(part[strings.LastIndexAny(part, "./")+1:])
+	}
+	return b.String()
+}
 
 var (
 	known      sync.Map // reflect.Type → *Type
