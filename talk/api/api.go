@@ -25,6 +25,8 @@ type Options struct {
 	Timeout time.Duration
 	// MaxRequests is how many handlers run at once. Default 10,000.
 	MaxRequests int
+	// Classes are handlers that are methods; New adds them to the others.
+	Classes []*Class
 	// Logger gets panics. Default: none.
 	Logger *slog.Logger
 }
@@ -51,6 +53,10 @@ func New(name string, handlers []*Handler, opts *Options) (*API, error) {
 	a.slots = make(chan struct{}, a.opts.MaxRequests)
 	if !goodName.MatchString(name) {
 		return nil, fault.Text(fault.Invalid, op, fmt.Sprintf("%q", name), "a name is letters, digits, '_' and '-'")
+	}
+	handlers = slices.Clone(handlers)
+	for _, c := range a.opts.Classes {
+		handlers = append(handlers, c.handlers...)
 	}
 	replies := map[string]reflect.Type{}
 	for _, h := range handlers {

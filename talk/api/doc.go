@@ -5,6 +5,9 @@
 //
 // A request is named by the Go type of its message, a reply by that of what is answered, with the API's
 // name before it: crunch.Output. One definition serves all doors.
+// Handlers are functions (Handle), or the methods of an object that starts before the first request and
+// stops after the last (Methods), or of one object for each session (PerSession). A session is a client that stays;
+// SessionOf is a handler's.
 //
 // # Guarantees
 //
@@ -13,6 +16,7 @@
 //   - Each request has a deadline, which its context knows. What a handler answers later is dropped.
 //   - At most Options.MaxRequests handlers run at once; another request is refused at once with fault.Busy. A
 //     handler that never returns keeps its place.
+//   - A session that was accepted is either closed or abandoned, once, and told so to each class.
 //
 // # A first program
 //

@@ -44,25 +44,35 @@ func Handle[In, Out any](f func(context.Context, In) (Out, error), opts *Handler
 	if opts != nil {
 		o = *opts
 	}
-	in := reflect.TypeFor[In]()
+	if f == nil {
+		return nil, fault.Text(fault.Invalid, opHandler, o.Name, "it is nil")
+	}
+	h, err := newHandler(reflect.TypeFor[In](), reflect.TypeFor[Out](), o)
+	if err != nil {
+		return nil, err
+	}
+	h.call = func(ctx context.Context, in reflect.Value) (any, error) { return f(ctx, *in.Addr().Interface().(*In)) }
+	return h, nil
+}
+
+const opHandler = "declare handler"
+
+// newHandler makes a handler that has nothing to call yet.
+func newHandler(in, out reflect.Type, o HandlerOptions) (*Handler, error) {
 	h := &Handler{Name: o.Name, Doc: o.Doc, Safe: o.Safe, timeout: o.Timeout}
 	if h.Name == "" {
 		h.Name = in.Name()
 	}
-	const op = "declare handler"
 	switch {
-	case f == nil:
-		return nil, fault.Text(fault.Invalid, op, h.Name, "it is nil")
 	case in.Kind() != reflect.Struct:
-		return nil, fault.Text(fault.Invalid, op, in.String(), "a request is a struct")
+		return nil, fault.Text(fault.Invalid, opHandler, in.String(), "a request is a struct")
 	case !goodName.MatchString(h.Name):
-		return nil, fault.Text(fault.Invalid, op, "\""+h.Name+"\"", "a request's name is letters, digits, '_' and '-'; give one in its options")
+		return nil, fault.Text(fault.Invalid, opHandler, "\""+h.Name+"\"", "a request's name is letters, digits, '_' and '-'; give one in its options")
 	}
 	var err error
 	if h.In, err = message.Of(in); err != nil {
-		return nil, fault.New(fault.Invalid, op, h.Name, err)
+		return nil, fault.New(fault.Invalid, opHandler, h.Name, err)
 	}
-	out := reflect.TypeFor[Out]()
 	all := []reflect.Type{out}
 	if h.open = out.Kind() == reflect.Interface; h.open {
 		all = nil
@@ -73,14 +83,13 @@ func Handle[In, Out any](f func(context.Context, In) (Out, error), opts *Handler
 	for _, one := range all {
 		t, err := message.Of(one)
 		if err != nil {
-			return nil, fault.New(fault.Invalid, op, h.Name, err)
+			return nil, fault.New(fault.Invalid, opHandler, h.Name, err)
 		}
 		h.Replies = append(h.Replies, t)
 	}
 	if h.open && len(all) == 0 {
-		return nil, fault.Text(fault.Invalid, op, h.Name, "its answer is an interface: name the types in the options' Replies")
+		return nil, fault.Text(fault.Invalid, opHandler, h.Name, "its answer is an interface: name the types in the options' Replies")
 	}
-	h.call = func(ctx context.Context, in reflect.Value) (any, error) { return f(ctx, *in.Addr().Interface().(*In)) }
 	return h, nil
 }
 
