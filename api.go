@@ -44,11 +44,12 @@ type APIOptions struct {
 	Service ServiceOptions
 }
 
-// APIPart is what an API is made of: see [Handle], [Route] and [APIOptions].
+// APIPart is what an API is made of: see [Handle], [Methods], [PerSession], [Route] and [APIOptions].
 type APIPart interface{ addTo(*apiParts) }
 
 type apiParts struct {
 	handlers []*api.Handler
+	classes  []*api.Class
 	routes   []route
 	settings any
 	opts     APIOptions
@@ -78,7 +79,8 @@ func Handle[In, Out any](f func(ctx context.Context, m In) (Out, error), opts ..
 	if len(opts) > 0 {
 		o = opts[len(opts)-1]
 	}
-	h, err := api.Handle(f, &api.HandlerOptions{Name: o.Name, Doc: o.Doc, Timeout: o.Timeout, Replies: o.Replies})
+	own := o.handler()
+	h, err := api.Handle(f, &own)
 	return Request{h, err}
 }
 
@@ -115,7 +117,7 @@ func API(name string, parts ...APIPart) *Server {
 			part.addTo(p)
 		}
 	}
-	handler, err := p.handler(name)
+	handler, a, err := p.handler(name)
 	if err != nil { // Serve says so
 		return newServer(name, service.Listeners, false, nil, func(ServiceOptions) func(context.Context, service.Sockets) error {
 			return func(context.Context, service.Sockets) error { return err }
@@ -123,6 +125,7 @@ func API(name string, parts ...APIPart) *Server {
 	}
 	s := HTTP(name, handler, p.serviceOptions())
 	s.doc = p.opts.Doc
+	p.lives(s, a)
 	return s
 }
 
@@ -141,15 +144,16 @@ func (p *apiParts) serviceOptions() ServiceOptions {
 }
 
 // handler puts the doors on one port.
-func (p *apiParts) handler(name string) (h http.Handler, err error) {
+func (p *apiParts) handler(name string) (http.Handler, *api.API, error) {
 	if p.err != nil {
-		return nil, p.err
+		return nil, nil, p.err
 	}
 	a, err := api.New(name, p.handlers, &api.Options{
-		Doc: p.opts.Doc, Version: p.opts.Version, Timeout: p.opts.Timeout, MaxRequests: p.opts.MaxRequests, Logger: slog.Default(),
+		Doc: p.opts.Doc, Version: p.opts.Version, Timeout: p.opts.Timeout, MaxRequests: p.opts.MaxRequests,
+		Classes: p.classes, Logger: slog.Default(),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	door := web.New(a, &web.Options{MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Logger: slog.Default()})
 	calls := xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody})
@@ -160,12 +164,12 @@ func (p *apiParts) handler(name string) (h http.Handler, err error) {
 				return
 			}
 			door.ServeHTTP(w, r)
-		}), nil
+		}), a, nil
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", door)
 	mux.Handle(rpcPath, calls)
-	return mux, p.addRoutes(name, mux)
+	return mux, a, p.addRoutes(name, mux)
 }
 
 const rpcPath = "/RPC2"

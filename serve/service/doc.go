@@ -10,6 +10,8 @@
 //   - Draining loses no connection: the service's context ends and its listeners say
 //     net.ErrClosed; what still waits in the queue is for the other processes that share the socket; what is
 //     open goes on until the deadline and is closed then. A packet socket can be written to until the end.
+//   - A service that has a start has it before its first connection, and its stop after the last one, in the same process. A
+//     connection that was taken over from HTTP, as of WebSocket, counts until it is closed.
 //   - HTTP: an answer that begins after the drain did tells its connection to close. A connection without a request
 //     is closed only when it stays so for the grace.
 //   - HTTP/2 connections are told to go away when the drain begins: what they asked before is answered, what

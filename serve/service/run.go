@@ -3,6 +3,7 @@ package service
 import (
 	"io"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 
@@ -22,6 +23,7 @@ type run struct {
 	rate    *rate.Limiter // of accepting; nil: any
 	leaving chan struct{} // closed when the drain begins
 	gone    chan struct{} // closed when the service has returned, and takes nothing any more
+	started chan bool     // holds whether the service has started, once it knows
 	wg      sync.WaitGroup
 
 	mu       sync.Mutex
@@ -30,6 +32,7 @@ type run struct {
 	conns    map[io.Closer]struct{}
 	accepted uint64
 	draining bool
+	begun    time.Time     // the drain
 	emptied  chan struct{} // holds an item when the last connection was closed
 	changed  chan struct{} // holds an item when the stats have changed
 }
@@ -38,7 +41,7 @@ func newRun(s Service, sockets []*socket.Socket, o Options) *run {
 	r := &run{
 		service: s, opts: o, own: sockets,
 		passed: make(chan struct{}), leaving: make(chan struct{}), gone: make(chan struct{}), emptied: make(chan struct{}, 1),
-		changed: make(chan struct{}, 1), waiting: map[any]bool{}, conns: map[io.Closer]struct{}{},
+		changed: make(chan struct{}, 1), started: make(chan bool, 1), waiting: map[any]bool{}, conns: map[io.Closer]struct{}{},
 		manners: o.Manners.Over(s.Manners),
 	}
 	if n := r.manners.MaxConns; n > 0 {
@@ -139,7 +142,7 @@ func (r *run) startDrain() {
 	r.mu.Lock()
 	doors := r.doors
 	if !r.draining {
-		r.draining = true
+		r.draining, r.begun = true, time.Now()
 		close(r.leaving)
 	}
 	r.mu.Unlock()

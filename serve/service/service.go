@@ -61,6 +61,11 @@ type Service struct {
 	// Serve serves until the sockets say net.ErrClosed, which is no failure then. ctx ends at the
 	// same time. See Each, Conn and HTTP for ready ones.
 	Serve func(ctx context.Context, s Sockets) error
+	// Start is called once, before Ready; what it starts goes on until Stop. ctx ends when the drain begins. A failure
+	// ends the run.
+	Start func(ctx context.Context) error
+	// Stop is called once after the drain if Start did not fail. It has what is left of the drain's time, at least a second.
+	Stop func(ctx context.Context) error
 	// Ready returns nil when connections may come. Default: at once.
 	Ready func(ctx context.Context) error
 	// Configure takes the settings, JSON, before anything else; it is not called without any.
@@ -180,8 +185,16 @@ func Run(ctx context.Context, s Service, sockets []*socket.Socket, opts *Options
 	return r.run(ctx, func() time.Duration { return o.DrainWithin })
 }
 
-// run serves until ctx ends, then drains for as long as within says.
+// run serves until ctx ends, then drains for as long as within says, and stops.
 func (r *run) run(ctx context.Context, within func() time.Duration) error {
+	err := r.serve(ctx, within)
+	if wrong := r.stop(ctx, within); wrong != nil {
+		return errors.Join(err, wrong)
+	}
+	return err
+}
+
+func (r *run) serve(ctx context.Context, within func() time.Duration) error {
 	defer r.wg.Wait()
 	defer r.closeAll()
 	serving, stop := context.WithCancel(ctx)
@@ -197,7 +210,7 @@ func (r *run) run(ctx context.Context, within func() time.Duration) error {
 		select {
 		case err := <-probes:
 			if probes = nil; err != nil && ctx.Err() == nil {
-				return fault.New(fault.KindOf(err), "make ready", r.service.Name, err)
+				return err
 			}
 			continue
 		case err := <-served:
@@ -249,15 +262,4 @@ func (r *run) failed(err error) error {
 		return nil
 	}
 	return fault.New(fault.KindOf(err), "serve", r.service.Name, err)
-}
-
-// probe asks the service whether it is ready and opens the doors.
-func (r *run) probe(ctx context.Context) error {
-	if r.service.Ready != nil {
-		if err := r.service.Ready(ctx); err != nil {
-			return err
-		}
-	}
-	close(r.passed)
-	return nil
 }
