@@ -12,6 +12,7 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
 )
 
@@ -20,6 +21,8 @@ import (
 type definition[S any] struct {
 	Server
 	kind service.Kind
+	// manners are its own limits; those of who runs it go first.
+	manners manners.Manners
 	// arguments sets the fields that are arguments. Default: there are none.
 	arguments func(s *S, args []string) error
 	// local makes relative paths absolute.
@@ -186,7 +189,7 @@ func (b built[S]) service(env Env) service.Service {
 		return err
 	}
 	return service.Service{
-		Name: b.Name, Kind: b.kind, Configure: configure,
+		Name: b.Name, Kind: b.kind, Manners: b.manners, Configure: configure,
 		Serve: func(ctx context.Context, sockets service.Sockets) error {
 			if s == nil {
 				if err := configure(nil); err != nil {

@@ -3,8 +3,10 @@ package stock
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"net"
 
+	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/serve/stock/cas"
 	"github.com/universal-server/become/serve/stock/echo"
@@ -21,10 +23,11 @@ func echoServer() Server {
 			Example: `  become serve echo
   become serve echo --listen :7 --max-conns 1000`,
 		},
-		try: func(*none) error { return nil },
+		manners: manners.Manners{MaxConns: echo.MaxConns},
+		try:     func(*none) error { return nil },
 		serve: func(ctx context.Context, sockets service.Sockets, _ *none, env Env) error {
 			return service.Each(func(ctx context.Context, l net.Listener) error {
-				return echo.Serve(ctx, l, &echo.Options{Logger: env.Logger})
+				return echo.Serve(ctx, l, &echo.Options{Logger: env.Logger, MaxConns: math.MaxInt32}) // manners bound them
 			})(ctx, sockets)
 		},
 	}.server()

@@ -5,10 +5,13 @@ import (
 	"time"
 )
 
+// MaxConns is how many connections are open at once unless somebody says otherwise.
+const MaxConns = 10_000
+
 // Options are the settings of [Serve]. Zero values and nil are the defaults.
 type Options struct {
 	// MaxConns is how many connections are open at once; further ones wait in the
-	// socket's queue. Defaults to 10,000.
+	// socket's queue. Default: MaxConns.
 	MaxConns int
 	// IdleTimeout is how long a peer may send nothing. Defaults to 5 min; negative: without limit.
 	IdleTimeout time.Duration
@@ -23,7 +26,7 @@ type Options struct {
 
 func (o *Options) maxConns() int {
 	if o == nil || o.MaxConns < 1 {
-		return 10_000
+		return MaxConns
 	}
 	return o.MaxConns
 }
