@@ -279,19 +279,13 @@ func echoed(addr, text string) error {
 // Ten thousand connections that do nothing are in nobody's way, and a swap is not held up by them for
 // longer than the grace.
 func TestIdleConnections_AreInNobodysWay(t *testing.T) {
-	n := 10_000
-	if !required {
-		n = 1000
-	}
 	k := serveInForeground(t, 2)
-	idle := make([]net.Conn, n)
-	for i := range idle {
-		c, err := net.DialTimeout("tcp", k.addr, patience)
-		if err != nil {
-			t.Fatal(err)
-		}
+	idle, err := connect(k.addr, affordable(t, 10_000))
+	for _, c := range idle {
 		defer c.Close()
-		idle[i] = c
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	busy := shape{addr: k.addr, for_: brief}
 	l := put(t, busy)
