@@ -28,7 +28,11 @@ func (t *Type) Decode(data []byte, v reflect.Value) error {
 
 // Update is Decode for a value that is not zero: fields that the JSON does not name stay as they are.
 func (t *Type) Update(data []byte, v reflect.Value) error {
-	d := decoder{d: jsontext.NewDecoder(bytes.NewBuffer(data))}
+	return t.read(decoder{}, data, v)
+}
+
+func (t *Type) read(d decoder, data []byte, v reflect.Value) error {
+	d.d = jsontext.NewDecoder(bytes.NewBuffer(data))
 	d.value(t, v)
 	if !d.broken {
 		if _, err := d.d.ReadToken(); !errors.Is(err, io.EOF) {
@@ -41,12 +45,20 @@ func (t *Type) Update(data []byte, v reflect.Value) error {
 	return nil
 }
 
+// Restore reads into v, a zero value of the type, what was written by another version of it: fields that the type does not have are
+// passed over, and rules are not checked. Defaults are set first. The error is Problems.
+func (t *Type) Restore(data []byte, v reflect.Value) error {
+	t.Preset(v)
+	return t.read(decoder{lenient: true}, data, v)
+}
+
 // decoder reads a value and goes on after problems, until the text itself is broken.
 type decoder struct {
 	d        *jsontext.Decoder
 	path     []step
 	problems Problems
 	broken   bool // nothing more can be read
+	lenient  bool // see Restore
 }
 
 func (d *decoder) problem(text string) { d.add(text, false) }
@@ -199,12 +211,12 @@ func (d *decoder) structure(t *Type, v reflect.Value) {
 			d.field(f, v.FieldByIndex(f.index))
 		} else if err := d.d.SkipValue(); err != nil {
 			d.syntax(err)
-		} else {
+		} else if !d.lenient {
 			d.problem(t.unknown())
 		}
 		d.path = d.path[:len(d.path)-1]
 	}
-	if !d.broken {
+	if !d.broken && !d.lenient {
 		d.missing(t, &seen)
 	}
 }
@@ -212,7 +224,7 @@ func (d *decoder) structure(t *Type, v reflect.Value) {
 func (d *decoder) field(f *field, v reflect.Value) {
 	n := len(d.problems)
 	d.value(f.typ, v)
-	if f.rules == nil || len(d.problems) > n || d.broken {
+	if f.rules == nil || len(d.problems) > n || d.broken || d.lenient {
 		return
 	}
 	if wrong := f.rules.check(f.typ, v); wrong != "" {

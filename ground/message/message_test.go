@@ -277,6 +277,21 @@ func TestOf_SaysWhatCannotBePartOfAMessage(t *testing.T) {
 	}
 }
 
+func TestRestore_ReadsWhatAnotherVersionWrote(t *testing.T) {
+	type now struct {
+		A int    `minimum:"5"`
+		B string `default:"new" required:"true"`
+	}
+	var v now
+	err := of[now](t).Restore([]byte(`{"a":1,"gone":[{"x":1}]}`), reflect.ValueOf(&v).Elem())
+	if err != nil || v != (now{1, "new"}) {
+		t.Errorf("got %+v, %v", v, err)
+	}
+	if err := of[now](t).Restore([]byte(`{"a":"x"}`), reflect.ValueOf(&v).Elem()); err == nil {
+		t.Error("a text is no number")
+	}
+}
+
 func TestSnake_WritesGoNamesAsClientsDo(t *testing.T) {
 	for name, want := range map[string]string{
 		"X": "x", "UserName": "user_name", "HTTPPort": "http_port", "ID": "id", "UserID": "user_id", "X2Y": "x2_y", "already_so": "already_so",

@@ -1,0 +1,147 @@
+package collection_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/bus/embed"
+	"github.com/universal-server/become/ground/bus/jet"
+	"github.com/universal-server/become/ground/bus/mem"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/key"
+	"github.com/universal-server/become/keep/collection"
+	"github.com/universal-server/become/keep/collection/collectiontest"
+)
+
+type value = collectiontest.Value
+
+func TestMemory_IsAStore(t *testing.T) {
+	s := new(collection.Memory[value])
+	collectiontest.Exercise(t, func(*testing.T) collection.Store[value] { return s })
+}
+
+func TestStored_InThisProcessIsAStore(t *testing.T) { exercise(t, mem.New().Connect) }
+
+func TestStored_OnNATSIsAStore(t *testing.T) {
+	k := key.New()
+	s, err := embed.Start(embed.Options{Dir: t.TempDir(), Key: k, Name: "n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	ticket := k.Ticket(key.Claims{Role: key.RoleOperator, ID: "o", Expires: time.Now().Add(time.Hour)})
+	exercise(t, func() bus.Bus {
+		b, err := jet.Connect(t.Context(), s.URL(), &jet.Options{Ticket: ticket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	})
+}
+
+// exercise opens the collection on another connection each time.
+func exercise(t *testing.T, connect func() bus.Bus) {
+	collectiontest.Exercise(t, func(t *testing.T) collection.Store[value] {
+		b := connect()
+		t.Cleanup(func() { b.Close() })
+		s, err := collection.OpenStored[value](t.Context(), b, "values")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}
+
+func TestMemory_RefusesMoreThanItMayTake(t *testing.T) {
+	s := &collection.Memory[value]{MaxBytes: 2000}
+	var revision string
+	for range 100 { // a replaced value makes room
+		item, err := s.Swap(t.Context(), "a", &value{Text: strings.Repeat("x", 1000)}, revision)
+		if err != nil {
+			t.Fatal(err)
+		}
+		revision = item.Revision
+	}
+	_, err := s.Swap(t.Context(), "b", &value{Text: strings.Repeat("x", 1000)}, "")
+	if fault.KindOf(err) != fault.Busy {
+		t.Fatalf("got %v", err)
+	}
+	for range 100 { // and a deleted one too
+		if _, err := s.Swap(t.Context(), "a", nil, revision); err != nil {
+			t.Fatal(err)
+		}
+		item, err := s.Swap(t.Context(), "a", &value{Text: strings.Repeat("x", 1000)}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		revision = item.Revision
+	}
+}
+
+func TestMemory_RevisionsOfAnEarlierProcessAreNone(t *testing.T) {
+	var before, after collection.Memory[value]
+	a, err := before.Swap(t.Context(), "a", &value{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := after.Swap(t.Context(), "a", &value{}, "")
+	if err != nil || a.Revision == b.Revision {
+		t.Errorf("both have the revision %s, %v", a.Revision, err)
+	}
+}
+
+func TestStored_ReadsWhatAnotherVersionOfTheTypeWrote(t *testing.T) {
+	b := mem.New().Connect()
+	defer b.Close()
+	old, err := collection.OpenStored[struct {
+		Text string
+		Gone bool
+	}](t.Context(), b, "values")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := struct {
+		Text string
+		Gone bool
+	}{"kept", true}
+	if _, err := old.Swap(t.Context(), "a", &v, ""); err != nil {
+		t.Fatal(err)
+	}
+	now, err := collection.OpenStored[struct {
+		Text string `minLength:"10"`
+		New  int    `default:"7"`
+	}](t.Context(), b, "values")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := now.Get(t.Context(), "a"); err != nil || got.Value.Text != "kept" || got.Value.New != 7 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// What is in the bucket and is no item harms nobody but itself.
+func TestStored_SaysWhichRecordIsBroken(t *testing.T) {
+	b := mem.New().Connect()
+	defer b.Close()
+	kv, err := b.KV(t.Context(), bus.Spec{Name: collection.Bucket("values")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := collection.NewStored[value](kv)
+	for _, key := range []string{"=zz", "=4", "a.b", "=61"} { // none is written so
+		if _, err := kv.Put(t.Context(), key, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, err := s.List(t.Context(), "", 10); err != nil || len(all) != 0 {
+		t.Errorf("got %v, %v", all, err)
+	}
+	if _, err := kv.Put(t.Context(), "broken", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "broken"); fault.KindOf(err) != fault.Internal || !strings.Contains(err.Error(), "cannot read broken") {
+		t.Errorf("got %v", err)
+	}
+}
