@@ -6,6 +6,7 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/reexec"
 	"github.com/universal-server/become/serve/master"
 )
@@ -55,7 +56,11 @@ func (f *foreground) becomeNew(ctx context.Context) error {
 	f.wanted = f.requests.quiet() || f.wanted
 	st.Swap = f.wanted
 	f.manager.Return()
-	err = reexec.Exec(own(), os.Args, st, &out)
+	if len(f.signals) > 0 {
+		err = fault.Text(fault.Canceled, "replace become by", own(), "a signal wants it to end") // the next program would not know
+	} else {
+		err = reexec.Exec(own(), os.Args, st, &out)
+	}
 	f.manager.Retake()
 	f.requests.listen()
 	if e := f.watch(ctx, st.Seen); e != nil {
