@@ -3,12 +3,13 @@
 //	HTTP request → [web] → message → API → reply → JSON
 //
 // The last part of the path names the request. Its message comes from the query of a GET, or from the body of a
-// POST: a form (application/x-www-form-urlencoded), or JSON, plain {"x":1.5} or in an envelope {"value":{"x":1.5}}.
-// A body is taken as an envelope when its first name is "value" and the message has no field of that name.
+// POST: a form (application/x-www-form-urlencoded), XML, CBOR, lines of text, or JSON, plain {"x":1.5} or in an envelope
+// {"value":{"x":1.5}}; see package talk/door/media. A body of JSON is taken as an envelope when its first name is "value" and the message has no field of that name.
 //
 // An answer names its type, {"value":["crunch.Output",{"value":3.375},[]]}; the third element is always
 // empty and there for clients of older servers. With the media type's parameter profile=plain in Accept it is the
-// message alone.
+// message alone. CBOR is the same, and has the same parameter. In XML the element is the type's name, <Output>; as text/plain an
+// answer of one field is its value, and of several a line for each. Who sends no Accept, and a browser, gets JSON.
 //
 // GET / is a page of the API for people, on which it can be tried; /openapi.json describes it for programs, as OpenAPI 3.1.
 //
@@ -18,8 +19,9 @@
 // the field's path.
 //
 //	400  the message cannot be read     404  no such request, with those there are
-//	405  neither GET nor POST           413  the body is too large
-//	415  neither JSON nor a form        422  the message breaks a rule, or an answer cannot be written
+//	405  neither GET nor POST           406  the answer is wanted in no format of these
+//	413  the body is too large
+//	415  in no format of these          422  the message breaks a rule, or an answer cannot be written
 //	403, 404, 409                       the handler's denied, not found, conflict
 //	500  the handler failed             503  too many requests are under way; Retry-After
 //	504  no answer within the deadline
@@ -28,7 +30,7 @@
 //
 //   - A handler that does not return costs its client a 504 at the deadline and its place, nobody else anything.
 //   - Bodies are read up to MaxBody bytes, unpacked ones too.
-//   - What is answered is valid JSON or an error.
+//   - What is answered is valid in its format, or an error. A format that there is not is refused before the handler runs.
 //
 // # A first program
 //

@@ -33,6 +33,11 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, err)
 		return
 	}
+	form, err := wants(r)
+	if err != nil {
+		problem.Write(w, err)
+		return
+	}
 	in, err := d.read(r, h)
 	if err != nil {
 		problem.Write(w, err)
@@ -42,7 +47,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if late {
 			w.Header().Set("Connection", "close") // the handler still has it
 		}
-		d.answer(w, r, reply, err)
+		d.answer(w, r, form, reply, err)
 		if late {
 			http.NewResponseController(w).Flush()
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/media"
 	"github.com/universal-server/become/talk/door/problem"
 )
 
@@ -57,8 +58,12 @@ func openAPI(a *api.API) ([]byte, error) {
 // path describes one request, by GET and by POST.
 func path(a *api.API, h *api.Handler, s *message.Schemas) object {
 	in := s.Of(h.In)
-	form := object{"schema": in}
-	body := object{"required": true, "content": object{"application/json": object{"schema": in}, "application/x-www-form-urlencoded": form}}
+	content := object{}
+	for _, f := range takes {
+		content[f.Type] = object{"schema": in}
+	}
+	content[media.Plain.Type] = object{"schema": object{"type": "string"}}
+	body := object{"required": true, "content": content}
 	get := operation(a, h, s, "get")
 	if params := parameters(h, s); len(params) > 0 {
 		get["parameters"] = params
@@ -87,6 +92,9 @@ func operation(a *api.API, h *api.Handler, s *message.Schemas, method string) ob
 			"200": object{"description": "the answer, and its type", "content": object{
 				"application/json":                object{"schema": object{"anyOf": enveloped}},
 				"application/json; profile=plain": object{"schema": object{"anyOf": plain}},
+				"application/cbor":                object{"schema": object{"anyOf": enveloped}},
+				"application/xml":                 object{"schema": object{"anyOf": plain}},
+				"text/plain; charset=utf-8":       object{"schema": object{"type": "string"}},
 			}},
 			"default": object{"$ref": "#/components/responses/Problem"},
 		},

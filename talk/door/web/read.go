@@ -2,16 +2,13 @@ package web
 
 import (
 	"bytes"
-	"compress/gzip"
-	"errors"
-	"io"
-	"mime"
 	"net/http"
 	"reflect"
 	"strings"
 	"sync"
 
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/media"
 	"github.com/universal-server/become/talk/door/problem"
 )
 
@@ -47,67 +44,54 @@ func (d *door) body(r *http.Request, h *api.Handler, v reflect.Value) error {
 	if kind == "" && r.ContentLength == 0 {
 		return h.In.DecodeQuery(r.URL.RawQuery, v)
 	}
-	form, err := isForm(kind)
+	format, err := media.Sent(kind, takes)
 	if err != nil {
 		return err
 	}
-	body, err := d.unpacked(r)
+	body, err := media.Body(r, d.opts.MaxBody)
 	if err != nil {
 		return err
 	}
 	b := buffers.Get().(*bytes.Buffer)
 	defer giveBack(b) // what is decoded shares nothing with it
 	if _, err := b.ReadFrom(body); err != nil {
-		return badBody(err)
+		return media.Broken(err)
 	}
-	if form {
-		return h.In.DecodeQuery(b.String(), v)
+	if format == media.JSON {
+		return h.In.Decode(h.In.Unwrap(b.Bytes()), v)
 	}
-	return h.In.Decode(h.In.Unwrap(b.Bytes()), v)
+	return format.Decode(h.In, b.Bytes(), v)
 }
 
-// badBody says why a body could not be read.
-func badBody(err error) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return err
-	}
-	return problem.New(http.StatusBadRequest, "the body cannot be read: "+err.Error())
+// takes are the formats of requests, gives those of answers.
+var (
+	takes = []*media.Format{media.JSON, media.Form, media.CBOR, media.XML, media.Plain}
+	gives = []*media.Format{media.JSON, media.CBOR, media.XML, media.Plain}
+)
+
+// form is how a client wants its answer.
+type form struct {
+	format *media.Format
+	plain  bool // the message alone
 }
 
-// isForm tells a form from JSON.
-func isForm(contentType string) (bool, error) {
-	kind := contentType
-	var params map[string]string
-	if kind != "application/json" && kind != "application/x-www-form-urlencoded" {
-		kind, params, _ = mime.ParseMediaType(contentType)
+// wants reads Accept. A browser, which prefers XML to JSON if asked so, gets JSON.
+func wants(r *http.Request) (form, error) {
+	accept := r.Header["Accept"]
+	if len(accept) == 0 || accept[0] == "*/*" || accept[0] == "application/json" {
+		return form{format: media.JSON}, nil
 	}
-	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "us-ascii") {
-		return false, problem.New(http.StatusUnsupportedMediaType, "the charset must be utf-8")
+	f := form{media.JSON, wantsPlain(r)}
+	if strings.Contains(accept[0], "text/html") {
+		return f, nil
 	}
-	switch {
-	case kind == "application/json" || strings.HasSuffix(kind, "+json"):
-		return false, nil
-	case kind == "application/x-www-form-urlencoded":
-		return true, nil
-	case contentType == "":
-		return false, problem.New(http.StatusUnsupportedMediaType, "there is a body without a Content-Type; want application/json or application/x-www-form-urlencoded")
-	}
-	return false, problem.New(http.StatusUnsupportedMediaType, "want application/json or application/x-www-form-urlencoded")
+	var err error
+	f.format, err = media.Choose(accept, gives)
+	return f, err
 }
 
-// unpacked returns the body, bounded as it is sent and as it is unpacked.
-func (d *door) unpacked(r *http.Request) (io.Reader, error) {
-	body := http.MaxBytesReader(nil, r.Body, d.opts.MaxBody)
-	switch coding := strings.ToLower(r.Header.Get("Content-Encoding")); coding {
-	case "", "identity":
-		return body, nil
-	case "gzip", "x-gzip":
-		z, err := gzip.NewReader(body)
-		if err != nil {
-			return nil, badBody(err)
-		}
-		return http.MaxBytesReader(nil, z, d.opts.MaxBody), nil
-	}
-	return nil, problem.New(http.StatusUnsupportedMediaType, "the body is encoded by other than gzip")
+// wantsPlain says whether the client wants the message alone.
+func wantsPlain(r *http.Request) bool {
+	accept := r.Header.Get("Accept")
+	return strings.Contains(accept, "profile=plain") || strings.Contains(accept, `profile="plain"`)
 }

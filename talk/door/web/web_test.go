@@ -167,6 +167,26 @@ func TestDoor_AnswersHoweverTheMessageComes(t *testing.T) {
 	}
 }
 
+func TestDoor_SpeaksTheClientsFormat(t *testing.T) {
+	s := start(t, nil)
+	for _, c := range []struct{ kind, body, accept, answer, want string }{
+		{"application/cbor", "\xa2\x61x\xf9\x3e\x00\x61y\xfb\x40\x02\x00\x00\x00\x00\x00\x00", "application/cbor", "application/cbor", "\xa1\x65value\x83\x6dcrunch.Output\xa1\x65value\xf9\x42\xc0\x80"},
+		{"application/xml", "<Multiply><x>1.5</x><y>2.25</y></Multiply>", "application/cbor; profile=plain", "application/cbor; profile=plain", "\xa1\x65value\xf9\x42\xc0"},
+		{"text/plain", "x: 1.5\ny: 2.25\n", "text/plain", "text/plain; charset=utf-8", "3.375\n"},
+		{asJSON, `{"x":1.5,"y":2.25}`, "application/xml, application/json;q=0.5", "application/xml", `<?xml version="1.0" encoding="UTF-8"?>` + "\n<Output><value>3.375</value></Output>\n"},
+		{asJSON, `{"x":1.5,"y":2.25}`, "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", asJSON, `{"value":["crunch.Output",{"value":3.375},[]]}` + "\n"},
+	} {
+		res, body := ask(t, s, "POST", "/Multiply", c.kind, c.body, "Accept", c.accept)
+		if res.StatusCode != 200 || body != c.want || res.Header.Get("Content-Type") != c.answer || res.Header.Get("Vary") != "Accept" {
+			t.Errorf("%s: got %d %q %v, want %q", c.accept, res.StatusCode, body, res.Header, c.want)
+		}
+	}
+	res, body := ask(t, s, "GET", "/Multiply?x=1", "", "", "Accept", "image/png")
+	if res.StatusCode != 406 || !strings.Contains(body, "there is application/json, application/cbor, application/xml and text/plain") {
+		t.Errorf("got %d %s", res.StatusCode, body)
+	}
+}
+
 func TestDoor_TakesAndGivesPackedBodies(t *testing.T) {
 	s := start(t, &web.Options{MaxBody: 1000})
 	pack := func(text string) string {
@@ -214,7 +234,7 @@ func TestDoor_SaysWhatIsWrong(t *testing.T) {
 		{"POST", "/Multiply", asJSON, `{"x":1`, 400, `ends too early`},
 		{"POST", "/Multiply", asJSON, ``, 400, `ends too early`},
 		{"POST", "/Multiply", asJSON, strings.Repeat("[", 5000) + strings.Repeat("]", 5000), 400, `must be an object`},
-		{"POST", "/Multiply", "text/plain", `x`, 415, `want application/json`},
+		{"POST", "/Multiply", "image/png", `x`, 415, `want application/json`},
 		{"POST", "/Multiply", "application/json; charset=latin1", `{}`, 415, `must be utf-8`},
 		{"GET", "/Multiply?x=NaN&y=1", "", "", 422, `finite`},
 		{"GET", "/Multiply?x=Inf", "", "", 422, `finite`},

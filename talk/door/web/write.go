@@ -2,30 +2,24 @@ package web
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"net/http"
-	"strconv"
-	"strings"
 
 	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/media"
 	"github.com/universal-server/become/talk/door/problem"
 )
 
-// packFrom is the size from which an answer is worth packing: more than one segment.
-const packFrom = 1400
-
 // answer writes a reply, or the error in its place.
-func (d *door) answer(w http.ResponseWriter, r *http.Request, reply api.Reply, err error) {
+func (d *door) answer(w http.ResponseWriter, r *http.Request, f form, reply api.Reply, err error) {
 	if err != nil {
 		problem.Write(w, err)
 		return
 	}
 	b := buffers.Get().(*bytes.Buffer)
 	defer giveBack(b)
-	plain := wantsPlain(r)
-	body, err := d.encode(b.AvailableBuffer(), reply, plain)
+	body, err := d.encode(b.AvailableBuffer(), f, reply)
 	if err != nil {
 		var wrong message.Problems
 		if errors.As(err, &wrong) {
@@ -34,37 +28,30 @@ func (d *door) answer(w http.ResponseWriter, r *http.Request, reply api.Reply, e
 		problem.Write(w, err)
 		return
 	}
-	h := w.Header()
-	kind := "application/json"
-	if plain {
-		kind = "application/json; profile=plain"
+	kind := f.format.Type
+	if f.plain && (f.format == media.JSON || f.format == media.CBOR) {
+		kind += "; profile=plain"
 	}
-	h["Content-Type"] = []string{kind}
-	h.Add("Vary", "Accept")
-	if len(body) >= packFrom && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		h.Add("Vary", "Accept-Encoding")
-		h.Set("Content-Encoding", "gzip")
-		z := gzip.NewWriter(w)
-		z.Write(body)
-		z.Close()
-		return
-	}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
-	w.Write(body)
+	w.Header().Add("Vary", "Accept")
+	media.Write(w, r, http.StatusOK, kind, body)
 	b.Write(body) // keeps what has grown
 }
 
-// wantsPlain says whether the client wants the message alone.
-func wantsPlain(r *http.Request) bool {
-	accept := r.Header.Get("Accept")
-	return strings.Contains(accept, "profile=plain") || strings.Contains(accept, `profile="plain"`)
-}
-
-func (d *door) encode(b []byte, reply api.Reply, plain bool) ([]byte, error) {
-	if plain {
-		b, err := reply.Type.Append(b, reply.Value)
+// encode writes a reply: as JSON and CBOR in its envelope, unless the message alone is wanted. In XML the element names the
+// type, and a text is for people.
+func (d *door) encode(b []byte, f form, reply api.Reply) ([]byte, error) {
+	switch {
+	case f.plain:
+	case f.format == media.JSON:
+		b, err := d.api.AppendReply(b, reply)
 		return append(b, '\n'), err
+	case f.format == media.CBOR:
+		tree, err := reply.Type.Tree(reply.Value)
+		if err != nil {
+			return b, err
+		}
+		named := []any{d.api.Name + "." + reply.Type.Name(), tree, []any{}}
+		return message.AppendCBOR(b, message.Object{{Name: "value", Value: named}})
 	}
-	b, err := d.api.AppendReply(b, reply)
-	return append(b, '\n'), err
+	return f.format.Append(reply.Type, b, reply.Value)
 }
