@@ -12,7 +12,7 @@ func crunch(t *testing.T, p program) {
 	for path, want := range map[string]string{
 		"Multiply?x=1.5&y=2.25": `{"value":["crunch.Output",{"value":3.375},[]]}`,
 		"Divide?x=1.5&y=2.25":   `{"value":["crunch.Output",{"value":0.6666666666666666},[]]}`,
-		"Divide?x=1.5&y=0":      `{"title":"Unprocessable Entity","status":422,"detail":"the answer cannot be written: value: +Inf is no number that JSON has","kind":"invalid"}`,
+		"Divide?x=1.5&y=0":      `{"title":"Unprocessable Entity","status":422,"detail":"cannot write answer: value: +Inf is no number that JSON has","kind":"invalid"}`,
 		"Multiply?z=1":          `{"title":"Bad Request","status":400,"detail":"z: there is no such field; there is x, y","kind":"invalid","errors":[{"path":"z","text":"there is no such field; there is x, y"}]}`,
 	} {
 		if got := get(t, "http://"+addr+"/"+path); got != want+"\n" {

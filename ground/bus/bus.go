@@ -93,10 +93,13 @@ func notToken(r rune) bool {
 	return r <= ' ' || r > '~' || strings.ContainsRune("\"(),/:;<=>?@[\\]{}", r)
 }
 
-// Subscription ends with Unsubscribe: but for one call of f that may be under
-// way, there is none after it returned.
+// Subscription ends with Unsubscribe or with Drain; both may be called twice.
 type Subscription interface {
+	// Unsubscribe ends it at once: but for one call of f that may be under way, there is none after it returned.
 	Unsubscribe() error
+	// Drain ends it so that nothing is lost: the bus gives it no more, f is called for all that it was given, and
+	// then Drain returns. f must not call it.
+	Drain() error
 }
 
 // Queue is a durable work queue. Subjects are the queue's name, a dot, and

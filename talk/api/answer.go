@@ -41,14 +41,23 @@ func (a *API) Answer(ctx context.Context, h *Handler, in reflect.Value, answer f
 	once.Do(func() { answer(r, err, false) })
 }
 
-// AppendReply appends a reply in its envelope, as JSON: {"value":["crunch.Output",{"value":3.375},[]]}. The error is
-// message.Problems when it holds what JSON has not.
+// AppendReply appends a reply in its envelope, as JSON: {"value":["crunch.Output",{"value":3.375},[]]}. fault.Invalid when it
+// holds what JSON has not.
 func (a *API) AppendReply(b []byte, r Reply) ([]byte, error) {
 	b = append(b, `{"value":["`...)
 	b = append(b, a.Name...)
 	b = append(b, '.')
 	b = append(b, r.Type.Name()...)
 	b = append(b, `",`...)
-	b, err := r.Type.Append(b, r.Value)
+	b, err := r.Append(b)
 	return append(b, `,[]]}`...), err
+}
+
+// Append appends a reply as JSON, without an envelope. fault.Invalid when it holds what JSON has not.
+func (r Reply) Append(b []byte) ([]byte, error) {
+	b, err := r.Type.Append(b, r.Value)
+	if err != nil {
+		err = fault.Text(fault.Invalid, "write answer", "", err.Error())
+	}
+	return b, err
 }

@@ -46,6 +46,7 @@ func newTown(t testing.TB, slots int, funcs ...*native.Func) *town {
 type subscription func()
 
 func (s subscription) Unsubscribe() error { s(); return nil }
+func (s subscription) Drain() error       { return s.Unsubscribe() }
 
 func (b *town) Subscribe(subject, _ string, f func(bus.Message)) (bus.Subscription, error) {
 	b.mu.Lock()

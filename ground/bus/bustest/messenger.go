@@ -18,7 +18,7 @@ var messengerTests = []func(*bench){
 	EverySubscriberGetsEveryMessageInOrder, WildcardsStandForTokens, BytesAreNotShared,
 	OneMemberOfEachGroupGetsAMessage, MembersThatLeaveLoseNothing, NothingComesAfterUnsubscribe,
 	ARequestGetsItsAnswer, ARequestCanHaveManyAnswers, RequestsRunBesideEachOther, RequestsFailAsTheyShould,
-	BadSubjectsAreRefused, HeadersTravel, BadHeadersAreRefused, AMessageTooLargeIsRefused, ASlowSubscriberLosesMessagesAlone,
+	BadSubjectsAreRefused, HeadersTravel, DrainingLosesNothing, BadHeadersAreRefused, AMessageTooLargeIsRefused, ASlowSubscriberLosesMessagesAlone,
 }
 
 // collect subscribes and hands over what comes.
@@ -339,6 +339,37 @@ func ASlowSubscriberLosesMessagesAlone(h *bench) {
 	})
 	if slow.Load() >= n {
 		h.Errorf("%d messages were kept for the slow one", slow.Load())
+	}
+}
+
+// Two members of a group come and go while messages flow: each message is delivered once.
+func DrainingLosesNothing(h *bench) {
+	s := name()
+	const messages = 2000
+	var got atomic.Int64
+	all := make(chan struct{})
+	member := func(bus.Message) {
+		if got.Add(1) == messages {
+			close(all)
+		}
+	}
+	h.subscribe(h.other(), s, "g", member)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for range messages {
+			h.ok(h.b.Publish(s, nil))
+		}
+	})
+	for range 20 {
+		sub := must(h.b.Subscribe(s, "g", member))(h)
+		h.ok(sub.Drain())
+		h.ok(sub.Drain())
+	}
+	wg.Wait()
+	select {
+	case <-all:
+	case <-h.ctx.Done():
+		h.Errorf("%d of %d messages came", got.Load(), messages)
 	}
 }
 

@@ -92,6 +92,9 @@ type subscription struct {
 	sub  *nats.Subscription
 	gate sync.RWMutex // held for reading while f is chosen to be called
 	over bool
+
+	drain sync.Once
+	done  chan struct{} // closed when f is called no more
 }
 
 // Subscribe starts a subscription.
@@ -99,7 +102,7 @@ func (c *Conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscr
 	if !bus.ValidSubject(subject, true) {
 		return nil, fault.Text(fault.Invalid, "subscribe to", subject, "it is no subject")
 	}
-	s := &subscription{}
+	s := &subscription{done: make(chan struct{})}
 	deliver := func(m *nats.Msg) {
 		s.gate.RLock()
 		over := s.over
@@ -117,6 +120,7 @@ func (c *Conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscr
 	if err != nil {
 		return nil, wrong("subscribe to", subject, err)
 	}
+	s.sub.SetClosedHandler(func(string) { close(s.done) })
 	s.sub.SetPendingLimits(pendingMessages, pendingBytes)
 	// Subscriptions and what is published afterwards travel on one connection in
 	// order; another connection must find it standing as well.
@@ -137,6 +141,19 @@ func (c *Conn) flush(within time.Duration) error {
 			return err
 		}
 	}
+}
+
+// Drain ends the subscription when all has been delivered.
+func (s *subscription) Drain() (err error) {
+	s.drain.Do(func() {
+		if err = s.sub.Drain(); err == nil {
+			<-s.done // also when the connection ends
+		}
+	})
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
+		return wrong("unsubscribe from", s.sub.Subject, err)
+	}
+	return nil
 }
 
 // Unsubscribe ends the subscription.

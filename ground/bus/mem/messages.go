@@ -24,6 +24,7 @@ type subscription struct {
 	more    sync.Cond
 	pending []bus.Message
 	size    int
+	busy    bool // f is called
 	ended   bool
 }
 
@@ -65,8 +66,13 @@ func (sub *subscription) deliver() {
 		m := sub.pending[0]
 		sub.pending = sub.pending[1:]
 		sub.size -= len(m.Data)
+		sub.busy = true
 		sub.mu.Unlock()
 		sub.f(m)
+		sub.mu.Lock()
+		sub.busy = false
+		sub.more.Broadcast()
+		sub.mu.Unlock()
 	}
 }
 
@@ -79,11 +85,26 @@ func (sub *subscription) Unsubscribe() error {
 	return nil
 }
 
+// Drain ends the subscription when all has been delivered.
+func (sub *subscription) Drain() error {
+	sub.leave()
+	sub.mu.Lock()
+	for !sub.ended && (len(sub.pending) > 0 || sub.busy) {
+		sub.more.Wait()
+	}
+	sub.mu.Unlock()
+	return sub.Unsubscribe()
+}
+
+// leave makes the server give the subscription no more.
+func (sub *subscription) leave() {
+	sub.c.s.mu.Lock()
+	delete(sub.c.s.subs, sub)
+	sub.c.s.mu.Unlock()
+}
+
 func (sub *subscription) stop() {
-	s := sub.c.s
-	s.mu.Lock()
-	delete(s.subs, sub)
-	s.mu.Unlock()
+	sub.leave()
 	sub.mu.Lock()
 	sub.ended = true
 	sub.more.Broadcast()
@@ -98,7 +119,7 @@ func (sub *subscription) push(m bus.Message) {
 	}
 	sub.pending = append(sub.pending, m)
 	sub.size += len(m.Data)
-	sub.more.Signal()
+	sub.more.Broadcast() // who delivers, and who drains
 }
 
 // Publish sends a message.

@@ -240,7 +240,7 @@ func TestDoor_SaysWhatIsWrong(t *testing.T) {
 		{"GET", "/Multiply?x=Inf", "", "", 422, `finite`},
 		{"GET", "/Limited?n=11", "", "", 422, `n: must be at most 10`},
 		{"POST", "/Square", asJSON, `{}`, 422, `x: it is required`},
-		{"GET", "/Divide?x=1&y=0", "", "", 422, `the answer cannot be written: value: +Inf is no number`},
+		{"GET", "/Divide?x=1&y=0", "", "", 422, `cannot write answer: value: +Inf is no number`},
 		{"GET", "/Fail?how=plain", "", "", 500, `cannot answer Fail: it broke`},
 		{"GET", "/Fail?how=panic", "", "", 500, `the handler panicked: oh no`},
 		{"GET", "/Fail?how=not+found", "", "", 404, `cannot do it: it cannot be`},

@@ -23,7 +23,7 @@ func (d *door) answer(w http.ResponseWriter, r *http.Request, f form, reply api.
 	if err != nil {
 		var wrong message.Problems
 		if errors.As(err, &wrong) {
-			err = problem.New(http.StatusUnprocessableEntity, "the answer cannot be written: "+wrong.Error())
+			err = problem.New(http.StatusUnprocessableEntity, "cannot write answer: "+wrong.Error())
 		}
 		problem.Write(w, err)
 		return

@@ -1,0 +1,201 @@
+package micro
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/problem"
+)
+
+// Options of a service. Nil and zero mean the defaults.
+type Options struct {
+	// ID tells the processes of a service apart: letters, digits, '-' and '_'. Default: a random one.
+	ID string
+	// Metadata are words about this process, for $SRV.PING and others.
+	Metadata map[string]string
+	// Logger gets answers that could not be sent. Default: none.
+	Logger *slog.Logger
+}
+
+// Service is an API at a bus.
+type Service struct {
+	api    *api.API
+	bus    bus.Messenger
+	logger *slog.Logger
+	self   identity
+
+	started   time.Time
+	endpoints []*endpoint
+	subs      []bus.Subscription
+
+	ctx    context.Context // of the requests
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	mu     sync.Mutex // of subs
+}
+
+// Serve begins to answer. The requests' contexts end with ctx. fault.Invalid for an API whose name belongs
+// to the fleet or the bus.
+func Serve(ctx context.Context, b bus.Messenger, a *api.API, opts *Options) (*Service, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if err := CheckName(a.Name); err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{api: a, bus: b, logger: o.Logger, self: newIdentity(a, o), started: time.Now().UTC()}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	for _, h := range a.Handlers() {
+		s.endpoints = append(s.endpoints, &endpoint{handler: h, subject: a.Name + "." + h.Name})
+	}
+	if err := s.subscribe(); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// CheckName says whether an API of that name may be at the bus: its subjects begin with it. fault.Invalid if not.
+func CheckName(name string) error {
+	if name == "become" || strings.HasPrefix(name, "become_") || strings.HasPrefix(name, "_") {
+		return fault.Text(fault.Invalid, "serve on the bus", name, "the name belongs to the fleet")
+	}
+	return nil
+}
+
+// ID is the process's.
+func (s *Service) ID() string { return s.self.ID }
+
+// subscribe begins to listen: at the requests first, so that who sees the service can call it.
+func (s *Service) subscribe() error {
+	for _, e := range s.endpoints {
+		if err := s.listen(e.subject, group, func(m bus.Message) { s.request(e, m) }); err != nil {
+			return err
+		}
+	}
+	for verb, answer := range map[string]func() any{"PING": s.ping, "INFO": s.info, "STATS": s.stats} {
+		tell := func(m bus.Message) { s.send(m, answer()) }
+		for _, subject := range []string{"$SRV." + verb, "$SRV." + verb + "." + s.self.Name, "$SRV." + verb + "." + s.self.Name + "." + s.self.ID} {
+			if err := s.listen(subject, "", tell); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Service) listen(subject, group string, f func(bus.Message)) error {
+	sub, err := s.bus.Subscribe(subject, group, f)
+	if err != nil {
+		return fault.New(fault.KindOf(err), "serve on the bus", s.self.Name, err)
+	}
+	s.mu.Lock()
+	s.subs = append(s.subs, sub)
+	s.mu.Unlock()
+	return nil
+}
+
+// Close ends the service: it takes no more requests, and returns when those that it took are answered. End
+// its context to hurry them.
+func (s *Service) Close() error {
+	s.mu.Lock()
+	subs := s.subs
+	s.subs = nil
+	s.mu.Unlock()
+	var errs []error
+	for _, sub := range subs {
+		errs = append(errs, sub.Drain())
+	}
+	s.wg.Wait()
+	s.cancel()
+	return errors.Join(errs...)
+}
+
+// request answers one on a goroutine of its own: that of the bus must go on.
+func (s *Service) request(e *endpoint, m bus.Message) {
+	s.wg.Go(func() {
+		begun := time.Now()
+		in, err := decode(e.handler, m.Data)
+		if err != nil {
+			s.answer(e, m, begun, api.Reply{}, err)
+			return
+		}
+		s.api.Answer(s.ctx, e.handler, in, func(r api.Reply, err error, _ bool) { s.answer(e, m, begun, r, err) })
+	})
+}
+
+// decode reads a message: JSON, or the words of a query.
+func decode(h *api.Handler, data []byte) (reflect.Value, error) {
+	v := reflect.New(h.In.Go()).Elem()
+	data = bytes.TrimSpace(data)
+	if len(data) > 0 && (data[0] == '{' || data[0] == '[' || data[0] == '"') {
+		return v, h.In.Decode(h.In.Unwrap(data), v)
+	}
+	return v, h.In.DecodeQuery(string(data), v)
+}
+
+func (s *Service) answer(e *endpoint, m bus.Message, begun time.Time, r api.Reply, err error) {
+	out := bus.Message{Subject: m.Reply}
+	if err == nil {
+		out.Data, err = s.api.AppendReply(nil, r)
+	}
+	if err == nil && len(out.Data) > bus.MaxMessage {
+		err = fault.Text(fault.Internal, "answer", e.handler.Name, "the answer is larger than a message may be")
+	}
+	if err != nil {
+		p := *problem.Of(err)
+		p.Title = http.StatusText(p.Status)
+		out.Data, _ = json.Marshal(&p)
+		out.Header = map[string]string{headerError: oneLine(p.Detail), headerCode: strconv.Itoa(p.Status)}
+	}
+	e.count(time.Since(begun), err)
+	if m.Reply == "" {
+		return
+	}
+	if err := s.bus.Send(out); err != nil {
+		s.logger.Warn("an answer could not be sent", "api", s.self.Name, "request", e.handler.Name, "err", err)
+	}
+}
+
+func (s *Service) send(m bus.Message, answer any) {
+	data, err := json.Marshal(answer)
+	if err == nil && m.Reply != "" {
+		err = s.bus.Publish(m.Reply, data)
+	}
+	if err != nil {
+		s.logger.Warn("an answer could not be sent", "api", s.self.Name, "subject", m.Subject, "err", err)
+	}
+}
+
+// oneLine makes a text fit for a header.
+func oneLine(text string) string {
+	text = strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, text))
+	const most = 1 << 10
+	if len(text) > most {
+		text = fmt.Sprintf("%s...", strings.ToValidUTF8(text[:most], ""))
+	}
+	return text
+}
