@@ -12,6 +12,7 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/session"
 	"github.com/universal-server/become/talk/door/web"
 	"github.com/universal-server/become/talk/door/xmlrpc"
 )
@@ -40,6 +41,8 @@ type APIOptions struct {
 	MaxBody int64
 	// Origins are the origins that browsers may call from, "*" for any (CORS). Default: none but its own.
 	Origins []string
+	// Sessions are those of its sessions.
+	Sessions SessionOptions
 	// Service are those of the service that it is.
 	Service ServiceOptions
 }
@@ -50,6 +53,7 @@ type APIPart interface{ addTo(*apiParts) }
 type apiParts struct {
 	handlers []*api.Handler
 	classes  []*api.Class
+	sessions *session.Door
 	routes   []route
 	settings any
 	opts     APIOptions
@@ -106,10 +110,11 @@ func Route(pattern string, h http.Handler) APIPart { return route{pattern, h} }
 //
 //	GET /Multiply?x=1.5&y=2.25         POST /Multiply, a form or JSON
 //	POST /RPC2                         XML-RPC
+//	ws://                              sessions over WebSocket, at any path that no Route has
 //	GET /                              a page to read, and to try it on
 //	GET /openapi.json                  OpenAPI 3.1
 //
-// See the packages talk/door/web and talk/door/xmlrpc for what they promise.
+// See the packages talk/door/web, talk/door/xmlrpc and talk/door/session for what they promise.
 func API(name string, parts ...APIPart) *Server {
 	p := &apiParts{}
 	for _, part := range parts {
@@ -155,7 +160,7 @@ func (p *apiParts) handler(name string) (http.Handler, *api.API, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	door := web.New(a, &web.Options{MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Logger: slog.Default()})
+	door := p.withSessions(a, web.New(a, &web.Options{MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Logger: slog.Default()}))
 	calls := xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody})
 	if len(p.routes) == 0 {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

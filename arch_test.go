@@ -90,6 +90,9 @@ var rules = []rule{
 		of: []string{""}, never: []string{"github.com/evanw/esbuild"}, except: []string{"work/engine/js/prepare"},
 		why: "scripts are prepared where bundles are made",
 	}, {
+		of: []string{""}, never: []string{"github.com/coder/websocket"}, except: []string{"talk/door/session", "talk/client"},
+		why: "sessions are behind their door, and their client",
+	}, {
 		of: []string{""}, never: []string{"github.com/spf13/", "github.com/vbauerster/"}, except: []string{"cmd"},
 		why: "the command line is the command's",
 	},

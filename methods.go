@@ -1,18 +1,8 @@
 package become
 
 import (
-	"context"
-
 	"github.com/universal-server/become/talk/api"
 )
-
-// Session is a client that stays connected, over WebSocket: it sends requests, and messages can be pushed to it
-// (Send). SessionOf finds it. Its methods may be called from several goroutines, also after its end, and of a nil one.
-type Session = api.Session
-
-// SessionOf returns the session by which a handler's request came; false for one that came by itself, as over plain
-// HTTP.
-func SessionOf(ctx context.Context) (*Session, bool) { return api.SessionOf(ctx) }
 
 // Methods makes requests of an object's exported methods, each named after its method:
 //
@@ -62,9 +52,4 @@ func (c class) addTo(p *apiParts) {
 	if p.err == nil {
 		p.err = c.err
 	}
-}
-
-// lives ties the life of an API to that of its service.
-func (p *apiParts) lives(s *Server, a *api.API) {
-	s.service.Start, s.service.Stop = a.Start, a.Stop
 }

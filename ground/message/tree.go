@@ -165,6 +165,15 @@ func (t *Type) DecodeTree(tree any, v reflect.Value) error {
 	return t.Decode(b, v)
 }
 
+// RestoreTree reads a tree as Restore reads JSON. The error is Problems.
+func (t *Type) RestoreTree(tree any, v reflect.Value) error {
+	b, err := appendTree(nil, tree, 0)
+	if err != nil {
+		return err
+	}
+	return t.Restore(b, v)
+}
+
 func appendTree(b []byte, tree any, depth int) ([]byte, error) {
 	if depth > maxDepth {
 		return nil, failed("it is nested more than 100 levels deep")
