@@ -24,6 +24,7 @@ import (
 	"github.com/universal-server/become/ground/home"
 	"github.com/universal-server/become/ground/key"
 	"github.com/universal-server/become/ground/logs"
+	"github.com/universal-server/become/ground/reexec"
 	"github.com/universal-server/become/work/roster"
 )
 
@@ -70,6 +71,10 @@ type Options struct {
 	Host    string
 	Version string
 	Logger  *slog.Logger
+	// Adopt goes on as the node that the program before has handed over, with the files that it has left. Home is
+	// its. Default: a new one.
+	Adopt    *Handover
+	Received *reexec.In
 }
 
 func (o *Options) setDefaults() {
@@ -125,6 +130,8 @@ type Node struct {
 	mu       sync.Mutex
 	pools    map[poolKey]*pool
 	stopping bool
+	resting  bool // no worker is started
+	asks     chan Ask
 	wake     chan struct{} // has an item when jobs were submitted
 }
 
@@ -132,7 +139,7 @@ type Node struct {
 // can find the node. ctx bounds the start only.
 func Start(ctx context.Context, opts Options) (*Node, error) {
 	opts.setDefaults()
-	n := &Node{opts: opts, started: time.Now(), pools: map[poolKey]*pool{}, wake: make(chan struct{}, 1), machine: home.MachineID()}
+	n := &Node{opts: opts, started: time.Now(), pools: map[poolKey]*pool{}, wake: make(chan struct{}, 1), asks: make(chan Ask, 1), machine: home.MachineID()}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if err := n.open(ctx); err != nil {
 		n.Stop()
@@ -145,16 +152,28 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if err := n.checkListen(); err != nil {
 		return err
 	}
-	if n.home, err = home.Open(n.opts.Home); err != nil {
+	if err := n.checkAdopt(); err != nil {
+		return err
+	}
+	if n.opts.Adopt != nil {
+		n.home, err = home.Adopt(n.opts.Adopt.Home, n.opts.Received)
+	} else {
+		n.home, err = home.Open(n.opts.Home)
+	}
+	if err != nil {
 		return err
 	}
 	if n.key, err = n.openKey(); err != nil {
 		return err
 	}
-	if err = n.openBus(ctx); err != nil {
+	if n.logs, err = logs.Open(n.home.Logs(), &logs.Options{MaxBytes: n.opts.LogBytes, Logger: n.opts.Logger}); err != nil {
 		return err
 	}
-	if n.logs, err = logs.Open(n.home.Logs(), &logs.Options{MaxBytes: n.opts.LogBytes, Logger: n.opts.Logger}); err != nil {
+	n.services = newServices(n)
+	if err := n.adoptServices(); err != nil { // first of all, so that they are looked after
+		return err
+	}
+	if err = n.openBus(ctx); err != nil {
 		return err
 	}
 	if n.cache, err = bundle.OpenCache(n.home.Cache(), 0); err != nil {
@@ -276,10 +295,11 @@ func free(addr string) bool {
 // listen subscribes to what bosses and clients ask of nodes.
 func (n *Node) listen() error {
 	for subject, f := range map[string]func(bus.Message){
-		roster.SubjectWant:   n.onWant,
-		roster.SubjectWake:   func(bus.Message) { n.lookForJobs() },
-		roster.SubjectStatus: n.onStatus,
-		roster.SubjectLogs:   n.onLogs,
+		roster.SubjectWant:            n.onWant,
+		roster.SubjectWake:            func(bus.Message) { n.lookForJobs() },
+		roster.SubjectStatus:          n.onStatus,
+		roster.SubjectLogs:            n.onLogs,
+		roster.UpgradeSubject(n.ID()): n.onUpgrade,
 	} {
 		s, err := n.bus.Subscribe(subject, "", f)
 		if err != nil {
@@ -329,8 +349,23 @@ func (n *Node) Stop() error {
 		wg.Go(n.services.stop)
 	}
 	wg.Wait()
+	n.close()
+	if n.home != nil {
+		return n.home.Close()
+	}
+	return nil
+}
+
+// close ends what is neither a process nor the home.
+func (n *Node) close() {
+	for _, s := range n.subs {
+		s.Unsubscribe()
+	}
 	n.cancel()
 	n.wg.Wait()
+	if n.services != nil {
+		n.services.disown()
+	}
 	if n.bus != nil {
 		n.bus.Close()
 	}
@@ -340,10 +375,6 @@ func (n *Node) Stop() error {
 	if n.logs != nil {
 		n.logs.Close()
 	}
-	if n.home != nil {
-		return n.home.Close()
-	}
-	return nil
 }
 
 // Kill ends every process at once and then stops.
@@ -423,7 +454,7 @@ func (e *wrongPlatform) Error() string { return "no worker for " + e.platform }
 func (n *Node) pool(ctx context.Context, k poolKey) (*pool, error) {
 	n.mu.Lock()
 	p := n.pools[k]
-	stopping := n.stopping
+	stopping := n.stopping || n.resting
 	n.mu.Unlock()
 	if stopping {
 		return nil, fault.Text(fault.Busy, "run bundle", short(k.digest), "the node is stopping")
@@ -443,7 +474,7 @@ func (n *Node) pool(ctx context.Context, k poolKey) (*pool, error) {
 	if p := n.pools[k]; p != nil {
 		return p, nil
 	}
-	if n.stopping {
+	if n.stopping || n.resting {
 		return nil, fault.Text(fault.Busy, "run bundle", short(k.digest), "the node is stopping")
 	}
 	p = newPool(n, k, m)

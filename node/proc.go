@@ -216,6 +216,9 @@ func (pr *proc) drainTime() time.Duration {
 	if pr.p.n.stopping {
 		return 2 * time.Second
 	}
+	if pr.p.n.resting {
+		return restWithin
+	}
 	return drainWithin
 }
 

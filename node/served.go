@@ -28,9 +28,12 @@ type served struct {
 	s    *services
 	name string
 	poke chan struct{} // has an item when run should look again
-	over chan struct{} // closed when run has ended
 
 	mu      sync.Mutex
+	over    chan struct{} // closed when run has ended
+	runs    bool          // run does
+	still   bool          // run shall end, with everything as it is
+	heard   bool          // record is what the fleet says, not only the program before
 	record  role.Role
 	removed bool
 	leaving bool
@@ -47,13 +50,21 @@ type served struct {
 	restarts   uint64            // as in the record
 	releases   map[string]func() // of the code in use, by digest
 	owned      *owned            // nil: there is none
+	adopted    bool              // and catchUp was not called
 	failed     uint64            // revision that could not be done
 	again      time.Time         // when to try it again
 	wait       time.Duration
 }
 
+// closed is closed.
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 func newServed(s *services, name string) *served {
-	return &served{s: s, name: name, poke: make(chan struct{}, 1), over: make(chan struct{}), releases: map[string]func(){}}
+	return &served{s: s, name: name, poke: make(chan struct{}, 1), over: closed, releases: map[string]func(){}}
 }
 
 // want notes what the record says, and interrupts what was begun for another edition or state.
@@ -63,7 +74,7 @@ func (v *served) want(r *role.Role) {
 	if r == nil || r.Now.Number != v.record.Now.Number || r.State != v.record.State {
 		v.interruptLocked()
 	}
-	v.removed = r == nil
+	v.removed, v.heard = r == nil, true
 	if r != nil {
 		v.record = *r
 	}
@@ -97,11 +108,13 @@ func (v *served) isRemoved() bool {
 	return v.removed
 }
 
-// run ends when the role is removed or the node stops.
+// run ends when the role is removed, the node stops, or it shall stand still.
 func (v *served) run() {
-	defer close(v.over)
 	for {
 		ctx, record, gone, leaving := v.next()
+		if ctx == nil {
+			return
+		}
 		if gone {
 			v.shut("draining")
 			if leaving || v.s.forget(v) {
@@ -126,11 +139,15 @@ func (v *served) run() {
 	}
 }
 
-// next returns what is to be done now, and a context that ends when it is something else.
+// next returns what is to be done now, and a context that ends when it is something else; nil to do nothing more.
 func (v *served) next() (ctx context.Context, record role.Role, gone, leaving bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.interruptLocked()
+	if v.still {
+		v.runs = false
+		return nil, record, false, false
+	}
 	ctx, v.cancel = context.WithCancel(v.s.n.ctx)
 	return ctx, v.record, v.removed || v.leaving, v.leaving
 }
@@ -178,6 +195,11 @@ func (v *served) apply(ctx context.Context, r role.Role) error {
 			return err
 		}
 	}
+	if v.adopted {
+		if err := v.catchUp(ctx); err != nil {
+			return err
+		}
+	}
 	if undone, why := v.undone(); undone.Number > 0 {
 		if err := v.s.store.TakeBack(ctx, v.name, undone.Number, v.told(why)); err != nil {
 			return err
@@ -196,10 +218,7 @@ func (v *served) apply(ctx context.Context, r role.Role) error {
 }
 
 func (v *served) open() error {
-	n := v.s.n
-	m, err := master.New(&master.Options{
-		Name: v.name, Home: n.home.Dir(), Holders: &v.s.holders, Output: v.output, Logger: n.opts.Logger.With("role", v.name),
-	})
+	m, err := master.New(v.options())
 	if err != nil {
 		return err
 	}
@@ -207,6 +226,13 @@ func (v *served) open() error {
 	defer v.mu.Unlock()
 	v.master, v.edition, v.before, v.generation, v.restarts = m, role.Edition{}, role.Edition{}, 0, v.record.Restarts
 	return nil
+}
+
+func (v *served) options() *master.Options {
+	n := v.s.n
+	return &master.Options{
+		Name: v.name, Home: n.home.Dir(), Holders: &v.s.holders, Output: v.output, Logger: n.opts.Logger.With("role", v.name),
+	}
 }
 
 // output stores what a process prints under the role's name.

@@ -23,6 +23,12 @@ type services struct {
 	mu      sync.Mutex
 	all     map[string]*served
 	stopped bool
+	still   bool // all stand still, for another program
+}
+
+func newServices(n *Node) *services {
+	host, _ := os.Hostname()
+	return &services{n: n, host: host, all: map[string]*served{}}
 }
 
 // openServices starts to serve what the fleet's records say; a fleet that lasts only as long as a command
@@ -32,9 +38,8 @@ func (n *Node) openServices() error {
 	if err != nil {
 		return err
 	}
-	host, _ := os.Hostname()
-	s := &services{n: n, host: host, store: store, all: map[string]*served{}}
-	n.services = s
+	s := n.services
+	s.store = store
 	sub, err := n.bus.Subscribe(role.Subject, "", s.onStatus)
 	if err != nil {
 		return err
@@ -43,7 +48,7 @@ func (n *Node) openServices() error {
 	if n.opts.Embedded {
 		return nil
 	}
-	return store.Watch(n.ctx, s.hear, func() {})
+	return store.Watch(n.ctx, s.hear, s.removeUnheard)
 }
 
 // hear takes what the record of a role says now; r is nil when it was removed.
@@ -53,11 +58,32 @@ func (s *services) hear(name string, r *role.Role) {
 	v := s.all[name]
 	if v == nil && r != nil && !s.stopped {
 		v = newServed(s, name)
+		v.still = s.still
 		s.all[name] = v
-		s.n.wg.Go(v.run)
 	}
 	if v != nil {
 		v.want(r)
+		s.startLocked(v)
+	}
+}
+
+// startLocked begins to do what a role's record says, unless somebody does or nobody shall.
+func (s *services) startLocked(v *served) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if !v.runs && !v.still {
+		v.runs, v.over = true, make(chan struct{})
+		over := v.over
+		s.n.wg.Go(func() { defer close(over); v.run() })
+	}
+}
+
+// disown ends what the processes of roles that stand still have from this program.
+func (s *services) disown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, v := range s.all {
+		v.disown()
 	}
 }
 
@@ -77,16 +103,15 @@ func (s *services) forget(v *served) bool {
 func (s *services) stop() {
 	s.mu.Lock()
 	s.stopped = true
-	all := make([]*served, 0, len(s.all))
+	var over []chan struct{}
 	for _, v := range s.all {
-		all = append(all, v)
+		v.quit()
+		s.startLocked(v) // one that was adopted, and not begun
+		over = append(over, v.ended())
 	}
 	s.mu.Unlock()
-	for _, v := range all {
-		v.quit()
-	}
-	for _, v := range all {
-		<-v.over
+	for _, c := range over {
+		<-c
 	}
 }
 

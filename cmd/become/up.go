@@ -26,7 +26,10 @@ names and code in its home. One line says when it is ready. It runs until Ctrl-C
 runs finish for a short while; a second Ctrl-C ends everything at once.
 
 Without --nats the node runs the fleet's bus itself; others join it with --join URL and the same key.
-It listens on this machine only, unless --listen says otherwise, for which a --key is needed.`,
+It listens on this machine only, unless --listen says otherwise, for which a --key is needed.
+
+SIGHUP replaces the node by the version that is installed now, as become upgrade does: same process; services serve on, and tasks
+may go on for ten seconds before they run again in new processes.`,
 		Example: `  become up
   become up --workers 4 --slots 8
   become key new fleet.key && become up --listen 0.0.0.0:4321 --key fleet.key
@@ -74,7 +77,16 @@ func (a *app) up(ctx context.Context, o node.Options) error {
 		start, cancel = context.WithTimeoutCause(ctx, a.timeout, errTimeout(a.timeout))
 		defer cancel()
 	}
+	u := &upNode{app: a, manager: manager, requests: newRequests()}
+	defer u.requests.stop()
+	left, err := u.adopt(&o)
+	if err != nil {
+		return err
+	}
 	n, err := node.Start(start, o)
+	if o.Received != nil {
+		o.Received.Done()
+	}
 	if err != nil {
 		return a.why(start, err)
 	}
@@ -82,26 +94,48 @@ func (a *app) up(ctx context.Context, o node.Options) error {
 		n.Kill()
 		return ctx.Err()
 	}
-	signals := a.takeSignals()
-	if a.json {
-		a.printLine(map[string]any{"node": n.ID(), "url": n.URL(), "home": o.Home, "pid": os.Getpid(), "version": version()})
-	} else {
-		fmt.Fprintf(a.out, "become: node %s is up at %s, home %s\n", n.ID(), n.URL(), o.Home)
-	}
-	manager.Ready("node " + n.ID() + " at " + n.URL())
+	u.Node, u.signals = n, a.takeSignals()
+	u.tellUp(o, left)
 	living, end := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { manager.Watch(living, func() bool { n.Status(); return true }) })
 	defer wg.Wait()
 	defer end()
-	select {
-	case <-n.Done():
-		n.Kill()
-		return fault.Text(fault.Lost, "run node", n.ID(), "its bus has ended by itself").WithHint("look at the log of the bus in " + o.Home + ", and at the disk")
-	case <-ctx.Done():
-	case <-signals:
+	if !left.Stop {
+		if err := u.untilStopped(ctx); err != nil {
+			n.Kill()
+			return err
+		}
 	}
-	manager.Stopping(0)
+	return u.stop()
+}
+
+// untilStopped lets the node be replaced at request, until it is told to end. The error says that it cannot go on.
+func (u *upNode) untilStopped(ctx context.Context) error {
+	for {
+		select {
+		case <-u.Done():
+			return fault.Text(fault.Lost, "run node", u.ID(), "its bus has ended by itself").WithHint("look at the log of the bus in its home, and at the disk")
+		case <-ctx.Done():
+			return nil
+		case <-u.signals:
+			return nil
+		case <-u.requests.c:
+			if stopped, err := u.renew(ctx, nil); stopped || err != nil {
+				return err
+			}
+		case ask := <-u.Asks():
+			if stopped, err := u.renew(ctx, &ask); stopped || err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// stop ends the node, or what takes too long for whoever watches.
+func (u *upNode) stop() error {
+	a, n, signals := u.app, u.Node, u.signals
+	u.manager.Stopping(0)
 	began := time.Now()
 	stopped := make(chan error, 1)
 	go func() { stopped <- n.Stop() }()

@@ -20,6 +20,7 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/reexec"
+	"github.com/universal-server/become/node"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
 )
@@ -88,7 +89,7 @@ func sameFile(a, b string) bool {
 type forms map[string]int
 
 func knownForms() forms {
-	return forms{"keeper": keeper.HandoverVersion, "master": master.HandoverVersion, "serve": foregroundVersion}
+	return forms{"keeper": keeper.HandoverVersion, "master": master.HandoverVersion, "node": node.HandoverVersion, "serve": foregroundVersion, "up": upVersion}
 }
 
 // successorCommand tells a running program whether it can be replaced by this one.

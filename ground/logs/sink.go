@@ -152,6 +152,13 @@ func (k *sink) tell() {
 	k.lines, k.bytes, k.told = 0, 0, time.Now()
 }
 
+// Rest is the unfinished line, for a sink that goes on in its place.
+func (k *sink) Rest() []byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return bytes.Clone(k.part)
+}
+
 // Close implements io.Closer.
 func (k *sink) Close() error {
 	k.mu.Lock()

@@ -115,6 +115,9 @@ func (r *reading) sockets(places []int) (all []Socket, err error) {
 
 func (r *reading) program(s programState) (Program, error) {
 	p, err := s.Program, error(nil)
+	if string(p.Settings) == "null" { // as JSON has none
+		p.Settings = nil
+	}
 	p.Sockets, err = r.sockets(s.Sockets)
 	return p, err
 }

@@ -19,6 +19,10 @@ const (
 	SubjectCancel   = "become.cancel."   // + digest; client → workers: a job to cancel
 )
 
+// UpgradeSubject is where a node is asked to become the version that is installed on its machine; empty. It answers with
+// the error, see fault.Marshal, if it does not; if it does, its status tells.
+func UpgradeSubject(node string) string { return SubjectNode + node + ".upgrade" }
+
 // ProgressSubject returns where a job's reports go.
 func ProgressSubject(boss, job string) string { return SubjectProgress + boss + "." + job }
 

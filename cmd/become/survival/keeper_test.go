@@ -132,6 +132,13 @@ func serveOnNode(t *testing.T, procs int) *keeper {
 	if err := k.deploy("v1"); err != nil {
 		t.Fatal(err)
 	}
+	k.renew = func() error {
+		out, err := k.command("upgrade")
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	}
 	return k
 }
 

@@ -4,6 +4,7 @@ package survival
 
 import (
 	"slices"
+	"syscall"
 	"testing"
 )
 
@@ -19,6 +20,8 @@ func TestRenewedKeeper_FailsNothing(t *testing.T) {
 	}{
 		{"foreground", serveInForeground, shape{for_: long}},
 		{"foreground, fresh connections", serveInForeground, shape{for_: brief, fresh: true}},
+		{"node", serveOnNode, shape{for_: long}},
+		{"node, fresh connections", serveOnNode, shape{for_: brief, fresh: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			k := c.start(t, 2)
@@ -46,6 +49,10 @@ func TestRenewedKeeper_FailsNothing(t *testing.T) {
 				open, _ := filesNow(k)
 				return open <= files+2 // the runtime may be looking at the machine
 			})
+			// It looks after them: one that dies is replaced.
+			syscall.Kill(now[0], syscall.SIGKILL)
+			eventually(t, func() bool { return !alive(now[0]) && len(k.processes()) == 2 })
+			k.settle(2)
 			k.swap("v2")
 			k.settle(2)
 			if v := k.version(); v != "2" {
