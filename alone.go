@@ -28,6 +28,7 @@ type flags struct {
 	listen, preset    []socket.Address // preset are for want of better ones
 	service, settings string
 	drain             time.Duration
+	bus               bool
 	manners           manners.Manners
 	tls               cert.Source
 }
@@ -45,6 +46,7 @@ func (f *flags) define(hasSettings bool) *flag.FlagSet {
 	if !hasSettings {
 		set.StringVar(&f.settings, "settings", "", "the service's settings as `JSON`")
 	}
+	set.BoolVar(&f.bus, "bus", false, "answer requests of the fleet's bus too (an API)")
 	set.DurationVar(&f.drain, "drain", 0, "how long open connections may go on at the end")
 	set.StringVar(&f.tls.Cert, "tls-cert", "", "`file` with the certificate of tls:// addresses, or of all of TCP if there is none")
 	set.StringVar(&f.tls.Key, "tls-key", "", "`file` with its key")
@@ -135,15 +137,7 @@ func serveAlone(ctx context.Context, servers []*Server, services []service.Servi
 	if err != nil {
 		return err
 	}
-	options := &service.Options{
-		Settings: []byte(f.settings), Manners: f.manners, DrainWithin: f.drain, Logger: slog.Default(),
-	}
-	pair, err := secure(sockets, f)
-	if err == nil && pair != nil {
-		var identity tls.Certificate
-		identity, err = pair.TLS()
-		options.Certificate = &identity
-	}
+	options, pair, err := f.options(s, sockets)
 	if err != nil {
 		closeSockets(sockets)
 		return err
@@ -154,6 +148,25 @@ func serveAlone(ctx context.Context, servers []*Server, services []service.Servi
 	}
 	defer tellLiving(ctx, manager, f.drain)()
 	return service.Run(ctx, s, sockets, options)
+}
+
+// options are those of the run, and the certificate that the sockets show, if any does.
+func (f *flags) options(s service.Service, sockets []*socket.Socket) (*service.Options, *cert.Pair, error) {
+	o := &service.Options{
+		Settings: []byte(f.settings), Manners: f.manners, DrainWithin: f.drain, Logger: slog.Default(),
+	}
+	pair, err := secure(sockets, *f)
+	if err == nil && pair != nil {
+		var identity tls.Certificate
+		identity, err = pair.TLS()
+		o.Certificate = &identity
+	}
+	if err == nil && f.bus {
+		if o.Bus, err = locateBus(s.Name); err == nil && s.Join == nil {
+			err = fault.Text(fault.Invalid, "serve on the bus", s.Name, "it is no API")
+		}
+	}
+	return o, pair, err
 }
 
 // tellLiving tells the service manager that this program lives, and when it stops, until the function that it

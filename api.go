@@ -131,6 +131,7 @@ func API(name string, parts ...APIPart) *Server {
 	s := HTTP(name, handler, p.serviceOptions())
 	s.doc = p.opts.Doc
 	p.lives(s, a)
+	s.service.Join = joins(a)
 	return s
 }
 

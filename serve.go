@@ -26,6 +26,7 @@ const DefaultListen = "127.0.0.1:8080"
 //	--tls-cert FILE   a certificate, and --tls-key FILE its key; or --tls-self, for development
 //	--service NAME    which service, if the program has several
 //	--settings JSON   the service's settings
+//	--bus             answer the requests of the fleet's bus too, if it is an API
 //	--drain DURATION  how long open connections may go on at the end
 //
 // and the limits of package manners: --max-conns, --accept-rate, --idle-timeout and others, see --help.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/bus/jet"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/home"
@@ -18,14 +19,47 @@ import (
 // ConnectChild joins the fleet as the worker process that start describes,
 // with no more rights than its ticket gives. While the bus is away it tries again, until ctx ends.
 func ConnectChild(ctx context.Context, start control.Start, logger *slog.Logger) (*Fleet, error) {
+	return patiently(ctx, func() (*Fleet, error) { return connectChild(ctx, start, logger) })
+}
+
+// ConnectService connects a process of a service to the bus alone, with no more rights than its ticket gives. While
+// the bus is away it tries again, until ctx ends.
+func ConnectService(ctx context.Context, s Service) (bus.Bus, error) {
+	opts := &jet.Options{Name: s.Name + " " + s.ID, Ticket: s.Ticket, Public: s.Public, Logger: s.Logger}
+	return patiently(ctx, func() (bus.Bus, error) { return jet.Connect(ctx, s.URL, opts) })
+}
+
+// Service is a process of a service that is at the bus: where that is, what to show there, the fleet's public key as text, the service's name
+// and the process's own.
+type Service struct {
+	URL, Ticket, Public, Name, ID string
+	Logger                        *slog.Logger
+}
+
+// LocateService finds the fleet as Locate does, for a service that runs alone; it has the rights of one.
+func LocateService(opts *Options, name string) (Service, error) {
+	url, k, err := Locate(opts)
+	if err != nil {
+		return Service{}, err
+	}
+	s := Service{URL: url, Name: name, ID: NewID(), Logger: opts.Logger}
+	if k != nil {
+		s.Public = k.Public().String()
+		s.Ticket = k.Ticket(key.Claims{Role: key.RoleService, ID: s.ID, Name: name, Expires: time.Now().Add(365 * 24 * time.Hour)})
+	}
+	return s, nil
+}
+
+// patiently tries again while the bus is away.
+func patiently[T any](ctx context.Context, connect func() (T, error)) (T, error) {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		f, err := connectChild(ctx, start, logger)
+		f, err := connect()
 		if kind := fault.KindOf(err); err == nil || kind != fault.Lost && kind != fault.Deadline && kind != fault.Busy {
 			return f, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
+			return f, err
 		case <-time.After(wait):
 		}
 	}

@@ -5,15 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/key"
 	"github.com/universal-server/become/ground/logs"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/role"
+	"github.com/universal-server/become/serve/wire"
 )
 
 // What could not be done is tried again, first after retryFirst, then each time after twice as long.
@@ -232,6 +235,7 @@ func (v *served) options() *master.Options {
 	n := v.s.n
 	return &master.Options{
 		Name: v.name, Home: n.home.Dir(), Holders: &v.s.holders, Output: v.output, Logger: n.opts.Logger.With("role", v.name),
+		Keeper: keeper.Options{Bus: v.bus},
 	}
 }
 
@@ -244,6 +248,16 @@ func (v *served) output(id keeper.ID) (stdout, stderr io.WriteCloser) {
 	errs := out
 	errs.Stream = "stderr"
 	return v.s.n.logs.Sink(out), v.s.n.logs.Sink(errs)
+}
+
+// bus lets a process answer requests to the role's name, and nothing else.
+func (v *served) bus(id keeper.ID) *wire.Bus {
+	n := v.s.n
+	own := n.ID() + "_" + strings.ReplaceAll(processName(v.name, id), ".", "_")
+	return &wire.Bus{
+		URL: n.url, Public: n.key.Public().String(), Name: v.name, ID: own, Node: n.ID(),
+		Ticket: n.key.Ticket(key.Claims{Role: key.RoleService, ID: own, Name: v.name, Expires: time.Now().Add(365 * 24 * time.Hour)}),
+	}
 }
 
 // processName tells a role's processes apart in logs.

@@ -175,7 +175,8 @@ type Role string
 const (
 	RoleOperator Role = "operator" // bosses and clients that hold the key
 	RoleNode     Role = "node"
-	RoleWorker   Role = "worker" // a process that runs user code
+	RoleWorker   Role = "worker"  // a process that runs user code
+	RoleService  Role = "service" // a process of a service: it answers requests to its name
 )
 
 // Claims is what a ticket says.
@@ -183,6 +184,7 @@ type Claims struct {
 	Role    Role      `json:"role"`
 	ID      string    `json:"id"`
 	Digest  string    `json:"digest,omitempty"` // of a worker's bundle
+	Name    string    `json:"name,omitempty"`   // of a service
 	Expires time.Time `json:"exp"`
 }
 

@@ -124,6 +124,9 @@ func (l *life) start() error {
 		order.Manners = &m
 	}
 	order.Certificate = k.certificateOf(g)
+	if k.opts.Bus != nil {
+		order.Bus = k.opts.Bus(ID{g.number, l.s.status.Number})
+	}
 	k.mu.Lock()
 	order.Share = &wire.Share{Processors: k.processorsLocked(g)}
 	k.mu.Unlock()

@@ -4,6 +4,8 @@ import (
 	"io"
 	"log/slog"
 	"time"
+
+	"github.com/universal-server/become/serve/wire"
 )
 
 // Options of a keeper. Zero and nil mean the defaults.
@@ -36,6 +38,8 @@ type Options struct {
 	// unfinished line, has a method Rest() []byte for it: at a handover it is written first to
 	// the writer that takes its place.
 	Output func(ID) (stdout, stderr io.WriteCloser)
+	// Bus says how a process reaches the fleet's bus. Default: it does not.
+	Bus func(ID) *wire.Bus
 	// Logger gets what happens. Default: nobody.
 	Logger *slog.Logger
 }

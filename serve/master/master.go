@@ -32,7 +32,7 @@ type Options struct {
 	// Output and Logger are as in keeper.Options.
 	Output func(keeper.ID) (stdout, stderr io.WriteCloser)
 	Logger *slog.Logger
-	// Keeper are the keeper's other options; its Output and Logger are not used.
+	// Keeper are the keeper's other options, Bus among them; its Output and Logger are not used.
 	Keeper keeper.Options
 	// Home is the folder that keeps self-made certificates. Default: home.Default().
 	Home string

@@ -93,6 +93,9 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 		}
 		o.Certificate = &identity
 	}
+	if start.Bus != nil {
+		o.Bus = start.Bus
+	}
 	if start.Share != nil {
 		takeShare(start.Share.Processors)
 	}

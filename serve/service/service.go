@@ -13,6 +13,7 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/socket"
+	"github.com/universal-server/become/serve/wire"
 )
 
 // Sockets are what a service serves on.
@@ -68,6 +69,9 @@ type Service struct {
 	Stop func(ctx context.Context) error
 	// Ready returns nil when connections may come. Default: at once.
 	Ready func(ctx context.Context) error
+	// Join answers what comes from the bus, besides: from when the service is ready until leave ends, and returns when all is answered.
+	// ctx ends when there is no more time for that. An error is logged. Nil: the service is not at the bus.
+	Join func(ctx, leave context.Context, b wire.Bus) error
 	// Configure takes the settings, JSON, before anything else; it is not called without any.
 	Configure func(json.RawMessage) error
 	// Manners are the program's wishes.
@@ -123,6 +127,8 @@ type Options struct {
 	Settings json.RawMessage
 	// Manners go before those of the service; a keeper's before both.
 	Manners manners.Manners
+	// Bus is where the service is reached besides. A keeper's comes first. Nil: nowhere.
+	Bus *wire.Bus
 	// Certificate is what sockets with TLS show. A keeper's comes first.
 	Certificate *tls.Certificate
 	// DrainWithin is how long open connections may go on when nobody says otherwise. Default 30 s.
@@ -201,6 +207,8 @@ func (r *run) serve(ctx context.Context, within func() time.Duration) error {
 	defer stop()
 	probed := make(chan error, 1)
 	go func() { probed <- r.probe(serving) }()
+	joined := r.join(serving)
+	defer joined.cancel()
 	served := make(chan error, 1)
 	go func() {
 		defer close(r.gone)
@@ -222,23 +230,26 @@ func (r *run) serve(ctx context.Context, within func() time.Duration) error {
 		case <-ctx.Done():
 			stop()
 		}
-		return r.drain(served, within())
+		return r.drain(served, joined, within())
 	}
 }
 
 // drain ends the accepting and waits until all is done, or the time is over.
-func (r *run) drain(served chan error, within time.Duration) error {
+func (r *run) drain(served chan error, joined guest, within time.Duration) error {
 	r.startDrain()
 	late := time.NewTimer(within)
 	defer late.Stop()
 	var err error
-	for served != nil || r.open() > 0 { // the service may accept one more while it runs
+	for served != nil || joined.over != nil || r.open() > 0 { // the service may accept one more while it runs
 		select {
 		case err = <-served:
 			served = nil
+		case <-joined.over:
+			joined.over = nil
 		case <-r.emptied:
 		case <-late.C:
 			n := r.closeAll()
+			joined.cancel()
 			if served != nil {
 				last := time.NewTimer(closeWithin)
 				defer last.Stop()

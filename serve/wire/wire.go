@@ -31,10 +31,24 @@ type Start struct {
 	Manners *manners.Manners `json:"manners,omitempty"`
 	// Certificate is needed if any of the sockets has TLS.
 	Certificate *Certificate `json:"certificate,omitempty"`
+	// Bus is where requests to the service's name come from besides. Nil: from nowhere.
+	Bus *Bus `json:"bus,omitempty"`
 	// Share is the process's part of the machine. Nil: all of it.
 	Share *Share `json:"share,omitempty"`
 	// Sockets describes the inherited descriptors after the line's, in their order.
 	Sockets []Socket `json:"sockets"`
+}
+
+// Bus is how a process reaches the fleet's bus.
+type Bus struct {
+	// URL is where it is, Ticket what to show there, Public the fleet's public key as text.
+	URL    string `json:"url"`
+	Ticket string `json:"ticket,omitempty"`
+	Public string `json:"public,omitempty"`
+	// Name is the service's at the bus, ID the process's, Node where it runs.
+	Name string `json:"name"`
+	ID   string `json:"id"`
+	Node string `json:"node,omitempty"`
 }
 
 // Socket is an open socket that all processes of a service share, or at which their keeper's program

@@ -2,6 +2,7 @@ package embed
 
 import (
 	"log/slog"
+	"regexp"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -26,13 +27,40 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 		return false
 	}
 	user := &server.User{Username: string(claims.Role) + " " + claims.ID}
-	if claims.Role == key.RoleWorker {
+	switch claims.Role {
+	case key.RoleNode, key.RoleOperator:
+	case key.RoleWorker:
 		user.Permissions = workerRights(claims)
-	} else if claims.Role != key.RoleNode && claims.Role != key.RoleOperator {
+	case key.RoleService:
+		if !serviceName.MatchString(claims.Name) {
+			return false
+		}
+		user.Permissions = serviceRights(claims)
+	default:
 		return false
 	}
 	c.RegisterUser(user)
 	return true
+}
+
+// serviceName is what a service may be named at the bus: nothing that the fleet or NATS uses.
+var serviceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
+
+// answerWithin is how long after a request it may be answered.
+const answerWithin = time.Hour
+
+// serviceRights are those of a process that answers requests to its name, as a NATS micro service. It
+// publishes nothing but answers to what it received.
+func serviceRights(c key.Claims) *server.Permissions {
+	listen := []string{c.Name + ".>"}
+	for _, verb := range []string{"PING", "INFO", "STATS"} {
+		listen = append(listen, "$SRV."+verb, "$SRV."+verb+"."+c.Name, "$SRV."+verb+"."+c.Name+".*")
+	}
+	return &server.Permissions{
+		Publish:   &server.SubjectPermission{Deny: []string{">"}},
+		Subscribe: &server.SubjectPermission{Allow: listen, Deny: []string{"become.>", "become_*.>"}},
+		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: answerWithin},
+	}
 }
 
 // workerRights are those of a process that runs user code: its own bundle's

@@ -30,7 +30,7 @@ var (
 )
 
 func newIdentity(a *api.API, o Options) identity {
-	self := identity{Name: a.Name, ID: o.ID, Version: semantic(a.Version()), Metadata: o.Metadata}
+	self := identity{Name: o.Name, ID: o.ID, Version: semantic(a.Version()), Metadata: o.Metadata}
 	if self.ID == "" {
 		self.ID = rand.Text()
 	}

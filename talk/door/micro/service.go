@@ -23,6 +23,8 @@ import (
 
 // Options of a service. Nil and zero mean the defaults.
 type Options struct {
+	// Name is the service's at the bus. Default: the API's.
+	Name string
 	// ID tells the processes of a service apart: letters, digits, '-' and '_'. Default: a random one.
 	ID string
 	// Metadata are words about this process, for $SRV.PING and others.
@@ -55,7 +57,10 @@ func Serve(ctx context.Context, b bus.Messenger, a *api.API, opts *Options) (*Se
 	if opts != nil {
 		o = *opts
 	}
-	if err := CheckName(a.Name); err != nil {
+	if o.Name == "" {
+		o.Name = a.Name
+	}
+	if err := CheckName(o.Name); err != nil {
 		return nil, err
 	}
 	if o.Logger == nil {
@@ -64,7 +69,7 @@ func Serve(ctx context.Context, b bus.Messenger, a *api.API, opts *Options) (*Se
 	s := &Service{api: a, bus: b, logger: o.Logger, self: newIdentity(a, o), started: time.Now().UTC()}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	for _, h := range a.Handlers() {
-		s.endpoints = append(s.endpoints, &endpoint{handler: h, subject: a.Name + "." + h.Name})
+		s.endpoints = append(s.endpoints, &endpoint{handler: h, subject: o.Name + "." + h.Name})
 	}
 	if err := s.subscribe(); err != nil {
 		s.Close()
