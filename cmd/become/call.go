@@ -13,10 +13,13 @@ import (
 )
 
 func (a *app) callCommand() *cobra.Command {
-	var expr string
+	var expr, address string
 	cmd := &cobra.Command{
-		Use: "call TARGET [ARG...|k=v...]", Short: "Call a function and print its answer",
-		Long: `Call a function and print its answer: a text as it is, all else as JSON.
+		Use: "call TARGET [ARG...|k=v...]", Short: "Call a function or an API and print the answer",
+		Long: `Call a function, or an API that is at the fleet's bus, and print the answer: a text as it is, all else as JSON.
+NAME.REQUEST x=1 y=2 sends an API the message {"x":1,"y":2}; its own types say how each word is read.
+With --xmlrpc URL the target is a method of any XML-RPC server, and the arguments are its parameters; k=v
+pairs are one struct.
 
 ` + targetHelp + `
 
@@ -28,18 +31,28 @@ With --timeout the function is stopped when the time has passed.`,
   become call crunch.Multiply x=1.5 y=2.25
   become call ./geometry.js#area 3 4
   become call ./examples/factorial#factorial 20
+  become call --xmlrpc http://127.0.0.1:8000 add 3 5
   cat points.json | become call geometry.hull -`,
 		ValidArgsFunction: a.completeTarget,
 	}
 	cmd.Flags().StringVarP(&expr, "expr", "e", "", "call this JavaScript `function`")
+	cmd.Flags().StringVar(&address, "xmlrpc", "", "call a method of the XML-RPC server at this `URL`")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
+		if address != "" {
+			return a.askXMLRPC(ctx, address, unguard(args))
+		}
 		aimed, err := a.aim(ctx, expr, cmd.Flags().Changed("expr"), args)
 		if err != nil {
 			return a.why(ctx, err)
 		}
 		return a.with(ctx, aimed.need(), func(ctx context.Context, s *session) error {
 			to, err := a.resolve(ctx, s, aimed)
+			if err != nil && fault.KindOf(err) == fault.NotFound && aimed.mayBeAPI() {
+				if found, wrong := a.ask(ctx, s, aimed); found {
+					return wrong
+				}
+			}
 			if err != nil {
 				return err
 			}

@@ -39,7 +39,7 @@ type Options struct {
 	// the writer that takes its place.
 	Output func(ID) (stdout, stderr io.WriteCloser)
 	// Bus says how a process reaches the fleet's bus. Default: it does not.
-	Bus func(ID) *wire.Bus
+	Bus func(ID) *wire.Bus `json:"-"`
 	// Logger gets what happens. Default: nobody.
 	Logger *slog.Logger
 }

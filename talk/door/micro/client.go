@@ -1,0 +1,82 @@
+package micro
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/talk/door/problem"
+)
+
+// Answer is what a request was answered with.
+type Answer struct {
+	// Type names it, as in crunch.Output; empty if the service does not say.
+	Type string
+	// Value is JSON.
+	Value json.RawMessage
+}
+
+// Request asks a service at the bus. Data is a message as Serve reads it. fault.NotFound when there is no such service, or it has no such
+// request; an error of the service has the kind that it had there, fault.Remote if it had none.
+func Request(ctx context.Context, b bus.Messenger, name, request string, data []byte) (Answer, error) {
+	const op = "request"
+	id := name + "." + request
+	m, err := b.Request(ctx, bus.Message{Subject: id, Data: data})
+	if err != nil {
+		return Answer{}, fault.New(fault.KindOf(err), op, id, cause(err))
+	}
+	if text := m.Header[headerError]; text != "" {
+		return Answer{}, failed(op, id, text, m.Data)
+	}
+	var envelope struct{ Value json.RawMessage }
+	var named []json.RawMessage
+	a := Answer{Value: m.Data}
+	if json.Unmarshal(m.Data, &envelope) == nil && json.Unmarshal(envelope.Value, &named) == nil && len(named) == 3 && json.Unmarshal(named[0], &a.Type) == nil {
+		a.Value = named[1]
+	}
+	if !json.Valid(a.Value) {
+		return Answer{}, fault.Text(fault.Remote, op, id, "the answer is no JSON")
+	}
+	return a, nil
+}
+
+// cause is what went wrong, without what it was tried on.
+func cause(err error) error {
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Err != nil {
+		return e.Err
+	}
+	return err
+}
+
+func failed(op, id, text string, data []byte) error {
+	var p problem.Problem
+	if json.Unmarshal(data, &p) != nil || p.Detail == "" {
+		return fault.Text(fault.Remote, op, id, text)
+	}
+	e := fault.Text(fault.ParseKind(p.Kind), op, id, strings.TrimSpace(p.Detail))
+	if p.Hint != "" {
+		e = e.WithHint(p.Hint)
+	}
+	return e
+}
+
+// Requests lists the requests of a service at the bus. fault.NotFound when there is none of that name.
+func Requests(ctx context.Context, b bus.Messenger, name string) ([]string, error) {
+	const op = "ask what there is of"
+	m, err := b.Request(ctx, bus.Message{Subject: "$SRV.INFO." + name})
+	if err != nil {
+		return nil, fault.New(fault.KindOf(err), op, name, cause(err))
+	}
+	var i info
+	if err := json.Unmarshal(m.Data, &i); err != nil {
+		return nil, fault.New(fault.Remote, op, name, err)
+	}
+	all := make([]string, len(i.Endpoints))
+	for n, e := range i.Endpoints {
+		all[n] = e.Name
+	}
+	return all, nil
+}
