@@ -100,6 +100,8 @@ type Future[Out any] struct {
 	err   error
 
 	fetching *fetch[Out] // of a large answer; guarded by mu
+
+	cancel context.CancelFunc // of what this process does itself, see Async; nil for a call
 }
 
 // Go starts the function on the fleet and returns at once with a future of its
@@ -201,8 +203,17 @@ func (fu *Future[Out]) settle(o task.Outcome, by Worker) {
 		unwatch()
 	}
 	for _, f := range callbacks {
-		fu.fleet.f.Do(func() { f(fu) })
+		fu.do(f)
 	}
+}
+
+// do calls f on a goroutine of its own, which the fleet waits for.
+func (fu *Future[Out]) do(f func(*Future[Out])) {
+	if fu.cancel != nil {
+		go f(fu)
+		return
+	}
+	fu.fleet.f.Do(func() { f(fu) })
 }
 
 // Done returns a channel that is closed when the answer is there.
@@ -243,6 +254,9 @@ func yieldSlot(ctx context.Context) func() {
 
 // result decodes the outcome, once.
 func (fu *Future[Out]) result(ctx context.Context) (Out, error) {
+	if fu.cancel != nil {
+		return fu.value, fu.err
+	}
 	if fu.outcome.Status == task.OKRef {
 		return fu.fetch(ctx)
 	}
@@ -255,7 +269,7 @@ func (fu *Future[Out]) State() State {
 	select {
 	case <-fu.done:
 	default:
-		if fu.call.State() == boss.Running {
+		if fu.cancel != nil || fu.call.State() == boss.Running {
 			return StateRunning
 		}
 		return StateQueued
@@ -281,8 +295,14 @@ func (fu *Future[Out]) Worker() Worker {
 
 // Cancel ends the call. One that waits for a worker is answered at once with
 // a Canceled error; one that runs has its context ended and is answered when it
-// returns, or when its grace is over and its process is killed.
-func (fu *Future[Out]) Cancel() { fu.fleet.f.Boss().Cancel(&fu.call) }
+// returns, or when its grace is over and its process is killed. Of an [Async] it ends the context.
+func (fu *Future[Out]) Cancel() {
+	if fu.cancel != nil {
+		fu.cancel()
+		return
+	}
+	fu.fleet.f.Boss().Cancel(&fu.call)
+}
 
 // OnDone calls f with the future when the answer is there, or now when it is
 // there already; on a goroutine of its own in either case.
@@ -291,7 +311,7 @@ func (fu *Future[Out]) OnDone(f func(*Future[Out])) {
 	select {
 	case <-fu.done:
 		fu.mu.Unlock()
-		fu.fleet.f.Do(func() { f(fu) })
+		fu.do(f)
 	default:
 		fu.callbacks = append(fu.callbacks, f)
 		fu.mu.Unlock()

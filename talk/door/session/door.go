@@ -44,22 +44,26 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s := newSession(d)
-	if !d.enter(s) {
-		problem.Write(w, fault.Text(fault.Busy, "open session", "", "the service goes away").WithHint("dial again: another process is there"))
-		return
+	entered := d.enter(s)
+	if entered {
+		defer s.wg.Wait() // for handlers that do not heed their contexts
+		defer d.exit(s)
 	}
-	defer s.wg.Wait() // for handlers that do not heed their contexts
-	defer d.exit(s)
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       frame.Protocols(),
 		InsecureSkipVerify: true, // the origin was checked above
 	})
-	if err != nil { // Accept has answered
+	switch {
+	case err != nil: // Accept has answered
 		d.opts.Logger.Debug("no session", "api", d.api.Name, "peer", r.RemoteAddr, "err", err)
-		return
+	case !entered: // a browser's page would not hear of a status in place of a session
+		conn.Close(websocket.StatusServiceRestart, dialAgain)
+	default:
+		s.run(r.Context(), conn, rand.Text(), r.RemoteAddr)
 	}
-	s.run(r.Context(), conn, rand.Text(), r.RemoteAddr)
 }
+
+const dialAgain = "the service goes away: dial again"
 
 // allowed says whether a browser's page may connect. Programs send no origin.
 func (d *Door) allowed(origin, host string) bool {
@@ -89,7 +93,7 @@ func (d *Door) exit(s *session) {
 }
 
 // Leave tells all sessions that the service goes away: what is under way is answered, then each is closed
-// with 1012. New ones are refused with 503. It does not wait.
+// with 1012, and so is each new one. It does not wait.
 func (d *Door) Leave() {
 	d.mu.Lock()
 	d.leaving = true
@@ -99,7 +103,7 @@ func (d *Door) Leave() {
 	}
 	d.mu.Unlock()
 	for _, s := range all {
-		s.leave(websocket.StatusServiceRestart, "the service goes away: dial again")
+		s.leave(websocket.StatusServiceRestart, dialAgain)
 	}
 }
 

@@ -382,9 +382,8 @@ func TestLeave_AnswersWhatIsUnderWay(t *testing.T) {
 		t.Errorf("it ends with %d, %s", code, reason)
 	}
 	s.is(t, "closed: the service goes away")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if _, res, err := websocket.Dial(ctx, s.url, nil); err == nil || res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
-		t.Errorf("a new session: %v, %v", res, err)
+	s.refuse = errors.New("not even asked")
+	if code, reason := s.dial(t, nil).ends(); code != 1012 || !strings.Contains(reason, "dial again") {
+		t.Errorf("a new session ends with %d, %s", code, reason)
 	}
 }
