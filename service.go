@@ -58,7 +58,12 @@ type Server struct {
 	within   time.Duration
 	settings any
 	doc      string
+	handler  http.Handler
 }
+
+// Handler returns what an API, or a service made by [HTTP], answers with, for tests with httptest; nil for other services, and
+// for an API with a mistake in it, which Serve names. Its Start, its Ready and its limits are not part of it.
+func (s *Server) Handler() http.Handler { return s.handler }
 
 // Service is a service that accepts its connections itself. f is called once for
 // each listener. When the service is to end, ctx ends and Accept returns net.ErrClosed, which f may return;
@@ -89,11 +94,13 @@ func Packet(name string, f func(ctx context.Context, p net.PacketConn) error, op
 // HTTP is a service of requests. When it is to end, requests under way are finished and each
 // connection is told to close with its next answer.
 func HTTP(name string, h http.Handler, opts ...ServiceOptions) *Server {
-	return newServer(name, service.Requests, h == nil, opts, func(o ServiceOptions) func(context.Context, service.Sockets) error {
+	s := newServer(name, service.Requests, h == nil, opts, func(o ServiceOptions) func(context.Context, service.Sockets) error {
 		return service.HTTP(h, service.HTTPOptions{
 			Grace: o.IdleGrace, Logger: slog.Default(),
 		})
 	})
+	s.handler = h
+	return s
 }
 
 // SocketName is the name of the socket that the context of a [Service], [Conn] or [Packet], or of an [HTTP] request came with: admin, for

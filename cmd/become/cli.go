@@ -238,7 +238,7 @@ func (a *app) root() *cobra.Command {
 			root.AddCommand(c)
 		}
 	}
-	add("code", a.runCommand(), a.serveCommand(), a.callCommand(), a.submitCommand(), a.deployCommand(), a.rollbackCommand(), a.describeCommand(), a.namesCommand(), a.rmCommand())
+	add("code", a.newCommand(), a.runCommand(), a.serveCommand(), a.callCommand(), a.submitCommand(), a.deployCommand(), a.rollbackCommand(), a.describeCommand(), a.namesCommand(), a.rmCommand())
 	add("services", a.roleCommands()...)
 	add("fleet", a.upCommand(), a.upgradeCommand(), a.psCommand(), a.nodesCommand(), a.jobsCommand(), a.logsCommand(), a.topCommand())
 	add("more", a.casCommand(), a.keyCommand(), a.versionCommand())

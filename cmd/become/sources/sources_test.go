@@ -77,11 +77,10 @@ func TestNow_ChangesWithWhatIsBuiltOnly(t *testing.T) {
 
 func TestWatch_FollowsWhatIsImported(t *testing.T) {
 	dir, write := module(t)
-	set, err := sources.Of(t.Context(), "./app", dir)
-	if err == nil {
+	if _, err := sources.Of(t.Context(), "./app", dir); err == nil {
 		t.Error("a folder without a module has packages")
 	}
-	set, err = sources.Of(t.Context(), ".", filepath.Join(dir, "app"))
+	set, err := sources.Of(t.Context(), ".", filepath.Join(dir, "app"))
 	if err != nil {
 		t.Fatal(err)
 	}
