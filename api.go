@@ -47,7 +47,7 @@ type APIOptions struct {
 	Service ServiceOptions
 }
 
-// APIPart is what an API is made of: see [Handle], [Methods], [PerSession], [Route] and [APIOptions].
+// APIPart is what an API is made of: see [Handle], [Methods], [PerSession], [Resource], [Route], [Around] and [APIOptions].
 type APIPart interface{ addTo(*apiParts) }
 
 type apiParts struct {
@@ -56,8 +56,12 @@ type apiParts struct {
 	sessions *session.Door
 	routes   []route
 	settings any
-	opts     APIOptions
-	err      error // the first
+
+	resources []resource
+	arounds   []around
+
+	opts APIOptions
+	err  error // the first
 }
 
 func (o APIOptions) addTo(p *apiParts) { p.opts = o }
@@ -111,6 +115,7 @@ func Route(pattern string, h http.Handler) APIPart { return route{pattern, h} }
 //	GET /Multiply?x=1.5&y=2.25         POST /Multiply, a form or JSON
 //	POST /RPC2                         XML-RPC
 //	ws://                              sessions over WebSocket, at any path that no Route has
+//	GET, PUT, … /notes/milk            a Resource and its items
 //	GET /                              a page to read, and to try it on
 //	GET /openapi.json                  OpenAPI 3.1
 //
@@ -128,7 +133,7 @@ func API(name string, parts ...APIPart) *Server {
 			return func(context.Context, service.Sockets) error { return err }
 		})
 	}
-	s := HTTP(name, handler, p.serviceOptions())
+	s := HTTP(name, p.surrounded(handler), p.serviceOptions())
 	s.doc = p.opts.Doc
 	p.lives(s, a)
 	s.service.Join = joins(a)
@@ -161,7 +166,14 @@ func (p *apiParts) handler(name string) (http.Handler, *api.API, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	door := p.withSessions(a, web.New(a, &web.Options{MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Logger: slog.Default()}))
+	resources, described, err := p.makeResources(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	door := withResources(resources, web.New(a, &web.Options{
+		MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Resources: described, Logger: slog.Default(),
+	}))
+	door = p.withSessions(a, door)
 	calls := xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody})
 	if len(p.routes) == 0 {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -71,7 +71,8 @@ func (t *Type) Name() string {
 	}
 	var b strings.Builder
 	for _, part := range strings.FieldsFunc(name, func(r rune) bool { return strings.ContainsRune("[],* ", r) }) {
-		b.WriteString(part[strings.LastIndexAny(part, "./")+1:])
+		part, _, _ = strings.Cut(part[strings.LastIndexAny(part, "./")+1:], "·") // of a type inside a function
+		b.WriteString(part)
 	}
 	return b.String()
 }

@@ -105,6 +105,9 @@ func (a *API) Find(name string) (*Handler, error) {
 	if h := a.byName[name]; h != nil {
 		return h, nil
 	}
+	if len(a.handlers) == 0 {
+		return nil, fault.Text(fault.NotFound, "find request", shown(name), "the API has none")
+	}
 	all := make([]string, len(a.handlers))
 	for i, h := range a.handlers {
 		all[i] = h.Name

@@ -6,12 +6,17 @@ import (
 	"sync"
 
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/origin"
 	"github.com/universal-server/become/talk/door/problem"
 )
 
 // New returns an API's door for HTTP.
 func New(a *api.API, opts *Options) http.Handler {
-	return &door{api: a, opts: opts.withDefaults()}
+	d := &door{api: a, opts: opts.withDefaults()}
+	d.callers = origin.Policy{
+		Origins: d.opts.Origins, Methods: "GET, HEAD, POST", Headers: "Content-Type, Content-Encoding, X-Request-Id, Traceparent",
+	}
+	return d
 }
 
 type door struct {
@@ -19,10 +24,12 @@ type door struct {
 	opts  Options
 	once  sync.Once
 	pages pages
+
+	callers origin.Policy // web pages that may call
 }
 
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if d.crossOrigin(w, r) {
+	if d.asked(w, r) {
 		return
 	}
 	if d.describes(w, r) {
@@ -54,27 +61,13 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// crossOrigin does what browsers want that call from another origin, and reports whether that was all.
-func (d *door) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin != "" && d.opts.Origins != nil {
-		for _, o := range d.opts.Origins {
-			if o == "*" || o == origin {
-				w.Header().Set("Access-Control-Allow-Origin", o)
-				w.Header().Add("Vary", "Origin")
-			}
-		}
-	}
+// asked answers OPTIONS, and reports whether that was it.
+func (d *door) asked(w http.ResponseWriter, r *http.Request) bool {
+	d.callers.Allow(w, r)
 	if r.Method != http.MethodOptions {
 		return false
 	}
-	h := w.Header()
-	h.Set("Allow", allowed)
-	if h.Get("Access-Control-Allow-Origin") != "" {
-		h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
-		h.Set("Access-Control-Allow-Headers", "Content-Type, Content-Encoding, X-Request-Id, Traceparent")
-		h.Set("Access-Control-Max-Age", "600")
-	}
+	w.Header().Set("Allow", allowed)
 	w.WriteHeader(http.StatusNoContent)
 	return true
 }

@@ -14,7 +14,7 @@ import (
 type object = map[string]any
 
 // openAPI describes an API as OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1.html).
-func openAPI(a *api.API) ([]byte, error) {
+func openAPI(a *api.API, resources []Described) ([]byte, error) {
 	schemas := message.Schemas{Ref: "#/components/schemas/"}
 	failure := object{
 		"type": "object", "required": []string{"title", "status", "detail", "kind"},
@@ -29,6 +29,11 @@ func openAPI(a *api.API) ([]byte, error) {
 	paths := object{}
 	for _, h := range a.Handlers() {
 		paths["/"+h.Name] = path(a, h, &schemas)
+	}
+	for _, r := range resources {
+		for path, item := range r.Paths(&schemas) {
+			paths[path] = item
+		}
 	}
 	all := object{}
 	for name, schema := range schemas.All {
@@ -132,9 +137,9 @@ type pages struct {
 
 func (d *door) describe() pages {
 	d.once.Do(func() {
-		d.pages.openAPI, d.pages.err = openAPI(d.api)
+		d.pages.openAPI, d.pages.err = openAPI(d.api, d.opts.Resources)
 		if d.pages.err == nil {
-			d.pages.html, d.pages.err = page(d.api)
+			d.pages.html, d.pages.err = page(d.api, d.opts.Resources)
 		}
 	})
 	return d.pages

@@ -1,6 +1,22 @@
 package web
 
-import "log/slog"
+import (
+	"log/slog"
+
+	"github.com/universal-server/become/ground/message"
+)
+
+// Described is something beside the requests at the same port, of which the page and the description tell too.
+type Described interface {
+	// Name is its first path element.
+	Name() string
+	// Doc says what it is, in a sentence; it may be empty.
+	Doc() string
+	// Fields are the names of an item's fields.
+	Fields() []string
+	// Paths describes it as path items of OpenAPI 3.1, by their paths.
+	Paths(s *message.Schemas) map[string]any
+}
 
 // Options of a door. Nil and zero mean the defaults.
 type Options struct {
@@ -8,6 +24,8 @@ type Options struct {
 	MaxBody int64
 	// Origins are the origins that browsers may call from, "*" for any (CORS). Default: none but the server's own.
 	Origins []string
+	// Resources are told of on the page and in the description; they have doors of their own.
+	Resources []Described
 	// Logger gets what could not be told to a client. Default: none.
 	Logger *slog.Logger
 }

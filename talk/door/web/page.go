@@ -29,7 +29,7 @@ type request struct {
 }
 
 // page is what people read at /.
-func page(a *api.API) ([]byte, error) {
+func page(a *api.API, resources []Described) ([]byte, error) {
 	var all []request
 	s := message.Schemas{}
 	for _, h := range a.Handlers() {
@@ -44,7 +44,7 @@ func page(a *api.API) ([]byte, error) {
 		all = append(all, r)
 	}
 	var b bytes.Buffer
-	err := pageTemplate.Execute(&b, map[string]any{"Name": a.Name, "Doc": a.Doc(), "Version": a.Version(), "Requests": all})
+	err := pageTemplate.Execute(&b, map[string]any{"Name": a.Name, "Doc": a.Doc(), "Version": a.Version(), "Requests": all, "Resources": resources})
 	return b.Bytes(), err
 }
 

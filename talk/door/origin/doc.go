@@ -1,0 +1,21 @@
+// Package origin is which web pages may call a door: its own, and those of the origins that it allows.
+//
+//	page → browser → [origin] → door
+//
+// Origins are what the Fetch standard means by them: scheme, host and port. A browser that asks beforehand (CORS) is told what
+// is allowed. What it does not ask about, a form that some page sends, is refused by Forged where it matters.
+//
+// # Guarantees
+//
+//   - No page of another origin reads an answer unless its origin is allowed.
+//   - What is no browser is not concerned.
+//
+// # A first program
+//
+//	var pages = origin.Policy{Origins: []string{"https://example.org"}, Methods: "GET, POST"}
+//
+//	if pages.Allow(w, r); r.Method == http.MethodOptions {
+//		w.WriteHeader(http.StatusNoContent)
+//		return
+//	}
+package origin

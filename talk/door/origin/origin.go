@@ -1,0 +1,59 @@
+package origin
+
+import (
+	"net/http"
+	"slices"
+)
+
+// Policy says what pages of other origins may do. The zero value: nothing.
+type Policy struct {
+	// Origins may call; "*" is any.
+	Origins []string
+	// Methods and Headers may be used by them, Expose are the fields of an answer's header that they may read; each as in a header.
+	Methods, Headers, Expose string
+}
+
+// Allow tells the browser that asks, if any, what the page may do.
+func (p *Policy) Allow(w http.ResponseWriter, r *http.Request) {
+	if p.Origins == nil {
+		return
+	}
+	h := w.Header()
+	h.Add("Vary", "Origin")
+	allowed := p.allowed(r.Header.Get("Origin"))
+	if allowed == "" {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", allowed)
+	if r.Method != http.MethodOptions {
+		if p.Expose != "" {
+			h.Set("Access-Control-Expose-Headers", p.Expose)
+		}
+		return
+	}
+	h.Set("Access-Control-Allow-Methods", p.Methods)
+	h.Set("Access-Control-Allow-Headers", p.Headers)
+	h.Set("Access-Control-Max-Age", "600")
+}
+
+// allowed is what to answer an origin; empty: it is not allowed.
+func (p *Policy) allowed(origin string) string {
+	switch {
+	case origin == "":
+		return ""
+	case slices.Contains(p.Origins, "*"):
+		return "*"
+	case slices.Contains(p.Origins, origin):
+		return origin
+	}
+	return ""
+}
+
+// Forged says whether a browser sends a request that changes something for a page of another origin that is not allowed:
+// a form, or what else it does not ask about beforehand.
+func (p *Policy) Forged(r *http.Request) bool {
+	if p.allowed(r.Header.Get("Origin")) != "" {
+		return false
+	}
+	return http.NewCrossOriginProtection().Check(r) != nil
+}

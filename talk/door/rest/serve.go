@@ -1,0 +1,127 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/talk/door/problem"
+)
+
+// The methods that there are.
+const (
+	onItem       = "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"
+	onCollection = "GET, HEAD, POST, OPTIONS"
+)
+
+// ServeHTTP answers requests for the collection and its items.
+func (s *Resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.callers.Allow(w, r)
+	defer s.recovered(w)
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	default:
+		problem.Write(w, fault.Text(fault.Busy, "answer", s.name, "too many requests are under way").WithHint("try again in a moment"))
+		return
+	}
+	if s.opts.Timeout > 0 {
+		ctx, cancel := context.WithTimeout(r.Context(), s.opts.Timeout)
+		defer cancel()
+		r = r.WithContext(ctx)
+	}
+	if err := s.serve(w, r); err != nil {
+		problem.Write(w, err)
+	}
+}
+
+// recovered answers when the store has panicked.
+func (s *Resource) recovered(w http.ResponseWriter) {
+	if p := recover(); p != nil {
+		s.opts.Logger.Error("a store panicked", "resource", s.name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		problem.Write(w, fault.Text(fault.Internal, "answer", s.name, fmt.Sprintf("the store panicked: %v", p)))
+	}
+}
+
+func (s *Resource) serve(w http.ResponseWriter, r *http.Request) error {
+	id, isItem, err := s.find(r.URL)
+	if err != nil {
+		return err
+	}
+	if s.callers.Forged(r) {
+		return problem.Of(fault.Text(fault.Denied, "change", s.name, "a web page of another origin asks for it"))
+	}
+	if r.Method == http.MethodOptions {
+		s.options(w, isItem)
+		return nil
+	}
+	switch {
+	case isItem && id == "": // links on its page would lead elsewhere
+		w.Header().Set("Location", (&url.URL{Path: "/" + s.name, RawQuery: r.URL.RawQuery}).String())
+		w.WriteHeader(http.StatusPermanentRedirect)
+		return nil
+	case isItem:
+		return s.serveItem(w, r, id)
+	}
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return s.list(w, r)
+	case http.MethodPost:
+		return s.create(w, r)
+	}
+	return notAllowed(r.Method, onCollection)
+}
+
+func (s *Resource) serveItem(w http.ResponseWriter, r *http.Request, id string) error {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		return s.get(w, r, id)
+	case http.MethodPut:
+		return s.put(w, r, id)
+	case http.MethodPatch:
+		return s.patch(w, r, id)
+	case http.MethodDelete:
+		return s.delete(w, r, id)
+	}
+	return notAllowed(r.Method, onItem)
+}
+
+func notAllowed(method, allow string) error {
+	return problem.New(http.StatusMethodNotAllowed, method+" is not for this; there is "+allow).With("Allow", allow)
+}
+
+func (s *Resource) options(w http.ResponseWriter, isItem bool) {
+	h := w.Header()
+	if isItem {
+		h.Set("Allow", onItem)
+		h.Set("Accept-Patch", mergePatch)
+	} else {
+		h.Set("Allow", onCollection)
+		h.Set("Accept-Post", accepted)
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// find takes a path apart: /notes, or /notes/ID.
+func (s *Resource) find(u *url.URL) (id string, isItem bool, err error) {
+	path := u.EscapedPath()
+	rest, ok := strings.CutPrefix(path, "/"+s.name)
+	switch {
+	case ok && rest == "":
+		return "", false, nil
+	case !ok || rest[0] != '/' || strings.Contains(rest[1:], "/"):
+		return "", false, problem.Of(fault.Text(fault.NotFound, "find", fmt.Sprintf("%.100q", path), "there is /"+s.name+" and /"+s.name+"/ID"))
+	}
+	id, err = url.PathUnescape(rest[1:])
+	if err != nil {
+		return "", false, problem.New(http.StatusBadRequest, "the path is not escaped as a path is")
+	}
+	return id, true, nil
+}
+
+// at is where an item is.
+func (s *Resource) at(id string) string { return "/" + s.name + "/" + url.PathEscape(id) }
