@@ -158,3 +158,50 @@ func TestAPI_ThatCannotStart(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+type (
+	Fastest struct{}
+	All     struct{}
+)
+
+// TestAPI_HandlersAskOthers has a handler ask an API that answers and one that does not: that costs a deadline, nothing else.
+func TestAPI_HandlersAskOthers(t *testing.T) {
+	d := &desk{held: make(chan struct{}, 100), goOn: make(chan struct{})}
+	behind, endBehind := served(t, API("behind", Methods(d)))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := DialAPI(ctx, behind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	add := func(ctx context.Context) (Sum, error) { return AskNamed[Sum](ctx, c, "Add", addition{1, 2}) }
+	never := func(ctx context.Context) (Sum, error) { return AskNamed[Sum](ctx, c, "Linger", Linger{}) }
+	front, endFront := served(t, API("front",
+		Handle(func(ctx context.Context, _ Fastest) (Sum, error) {
+			return First(ctx, Async(ctx, never), Async(ctx, add))
+		}),
+		Handle(func(ctx context.Context, _ All) (Sum, error) {
+			_, err := Gather(ctx, Async(ctx, add), Async(ctx, never))
+			return Sum{}, err
+		}, RequestOptions{Timeout: 50 * time.Millisecond}),
+	))
+	asker, err := DialAPI(ctx, front)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer asker.Close()
+	all := Async(ctx, func(ctx context.Context) (Sum, error) { return Ask[Sum](ctx, asker, All{}) })
+	for range 10 {
+		if sum, err := Ask[Sum](ctx, asker, Fastest{}); sum.Value != 3 || err != nil {
+			t.Errorf("got %v, %v", sum, err)
+		}
+	}
+	if _, err := all.Wait(ctx); KindOf(err) != Deadline {
+		t.Errorf("got %v", err)
+	}
+	close(d.goOn)
+	if err := errors.Join(endFront(), endBehind()); err != nil {
+		t.Error(err)
+	}
+}

@@ -37,6 +37,7 @@ import (
 // examples says what each folder's program must do.
 var examples = map[string]func(t *testing.T, p program){
 	"casvariants": casvariants,
+	"chat":        chat,
 	"echo":        echo,
 	"echoserver":  echoserver,
 	"crunch":      crunch,
@@ -55,7 +56,7 @@ var examples = map[string]func(t *testing.T, p program){
 
 // services are those examples that serve: they are not run on a fleet.
 var services = map[string]bool{
-	"casvariants": true, "crunch": true, "echoserver": true, "handoff": true, "hello": true, "notes": true, "prefork": true, "swap": true, "timeserver": true,
+	"casvariants": true, "chat": true, "crunch": true, "echoserver": true, "handoff": true, "hello": true, "notes": true, "prefork": true, "swap": true, "timeserver": true,
 }
 
 func TestMain(m *testing.M) {
