@@ -45,18 +45,22 @@ var examples = map[string]func(t *testing.T, p program){
 	"futures":     futures,
 	"handoff":     handoff,
 	"hello":       hello,
+	"helloapp":    helloapp,
 	"notes":       notes,
 	"patch":       patch,
+	"person":      person,
 	"pool":        pool,
 	"prefork":     prefork,
 	"swap":        swap,
 	"timeserver":  timeserver,
 	"wordcount":   wordcount,
+	"xmlrpc":      xmlrpc,
 }
 
 // services are those examples that serve: they are not run on a fleet.
 var services = map[string]bool{
 	"casvariants": true, "chat": true, "crunch": true, "echoserver": true, "handoff": true, "hello": true, "notes": true, "prefork": true, "swap": true, "timeserver": true,
+	"helloapp": true, "person": true, "xmlrpc": true,
 }
 
 func TestMain(m *testing.M) {
