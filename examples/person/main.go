@@ -92,7 +92,7 @@ func (r *register) Find(_ context.Context, m Find) (any, error) {
 			return p, nil
 		}
 	}
-	return Nobody{m.FamilyName}, nil
+	return Nobody(m), nil
 }
 
 func main() {
