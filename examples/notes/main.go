@@ -4,7 +4,7 @@
 //
 //	curl -i -X PUT http://127.0.0.1:8080/notes/milk --json '{"title":"Milk"}' -H 'If-None-Match: *'
 //	curl -i http://127.0.0.1:8080/notes/milk
-//	curl -i -X PUT http://127.0.0.1:8080/notes/milk --json '{"title":"Bread"}' -H 'If-Match: "1.json"'    # the ETag of before, or 412
+//	curl -i -X PUT http://127.0.0.1:8080/notes/milk --json '{"title":"Bread"}' -H 'If-Match: "…"'    # the ETag of before; another is 412
 //	curl http://127.0.0.1:8080/notes -H 'Accept: application/xml'
 //
 // With a node (become up) they are kept on it, and any number of such servers are one to their clients.

@@ -33,6 +33,9 @@ type client struct {
 	url string
 }
 
+// plain leaves answers as they were sent: packed.
+var plain = &http.Transport{DisableCompression: true}
+
 type answer struct {
 	status int
 	header http.Header
@@ -48,9 +51,7 @@ func (c client) ask(method, path, body string, header ...string) answer {
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Add(header[i], header[i+1])
 	}
-	transport := &http.Transport{DisableCompression: true}
-	defer transport.CloseIdleConnections()
-	res, err := transport.RoundTrip(r)
+	res, err := plain.RoundTrip(r)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -96,6 +97,7 @@ func serve(t testing.TB, s collection.Store[Note], opts *rest.Options) client {
 	}
 	server := httptest.NewServer(r)
 	t.Cleanup(server.Close)
+	t.Cleanup(plain.CloseIdleConnections)
 	return client{t, server.URL}
 }
 
@@ -328,6 +330,42 @@ func TestResource_AStoreThatFailsFailsItsRequestAlone(t *testing.T) {
 		c.want(c.put("/notes/a", `{"title":"x"}`), w.status, w.text)
 		c.want(c.ask("GET", "/notes", ""), 200)
 	}
+}
+
+// rival changes an item each time before somebody else can, so many times.
+type rival struct {
+	collection.Memory[Note]
+	times int
+}
+
+func (s *rival) Swap(ctx context.Context, id string, value *Note, revision string) (collection.Item[Note], error) {
+	if s.times > 0 {
+		s.times--
+		now, _ := s.Memory.Get(ctx, id) // none: the rival makes it
+		now.Value.Title += "r"
+		if _, err := s.Memory.Swap(ctx, id, &now.Value, now.Revision); err != nil {
+			return now, err
+		}
+	}
+	return s.Memory.Swap(ctx, id, value, revision)
+}
+
+func TestResource_WhoIsTooLateLooksAgain(t *testing.T) {
+	s := &rival{}
+	c := serve(t, s, nil)
+	s.times = 1
+	c.want(c.put("/notes/a", `{"title":"T"}`, "If-None-Match", "*"), 412)
+	s.times = 1
+	c.want(c.put("/notes/b", `{"title":"T"}`), 200, `{"title":"T"`) // somebody else made it
+	tag := c.want(c.put("/notes/b", `{"title":"T"}`), 200).header.Get("Etag")
+	s.times = 1
+	c.want(c.put("/notes/b", `{"title":"T"}`, "If-Match", tag), 412)
+	s.times = 3
+	c.want(c.ask("PATCH", "/notes/b", `{"done":true}`, "Content-Type", "application/merge-patch+json"), 200, `{"title":"Trrrr","text":"","done":true`)
+	s.times = 1000
+	c.want(c.put("/notes/b", `{"title":"T"}`), 503, "Retry-After: 1", "others were faster")
+	s.times = 3
+	c.want(c.ask("DELETE", "/notes/b", ""), 204)
 }
 
 func TestNew_RefusesWhatIsNoResource(t *testing.T) {
