@@ -238,7 +238,7 @@ func find(ts *testscript.TestScript, name string) *job {
 	return j
 }
 
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 func awaitOutput(ts *testscript.TestScript, neg bool, args []string) {
 	j, want := find(ts, args[0]), regexp.MustCompile(args[1])
