@@ -38,6 +38,16 @@
 //   - All formats are read by the same rules: what one refuses the others refuse.
 //   - What is encoded is valid, or an error. Equal messages are equal bytes; CBOR is its core deterministic encoding.
 //
+// # Versions
+//
+// Of two programs that talk one is older. What goes on as before, and what does not:
+//
+//   - A field that is new in a request: who does not send it means its default, or nothing. Make it required only under a new name.
+//   - A field that is gone from a request: who sends it is told that there is no such field. Keep it, unread, until nobody does.
+//   - A field that is new in an answer: clients of package talk/client pass over what they do not know; so should others.
+//   - A field that changes its type is another field: give it another name.
+//   - A type of answer that is new in an interface: the answer names its type, and a client that does not know it can say so.
+//
 // # A first program
 //
 //	type Multiply struct{ X, Y float64 }
