@@ -59,6 +59,9 @@ var rules = []rule{
 		of: []string{"serve/keeper"}, never: []string{"serve/service", "serve/router"},
 		why: "keeper and serving process meet at the line, as their processes do",
 	}, {
+		of: []string{"serve/runs"}, never: []string{"serve/keeper", "serve/master", "serve/role"},
+		why: "what happened is written down whoever made it happen",
+	}, {
 		of: []string{"serve/handoff"}, never: []string{"serve/keeper", "serve/service", "serve/router", "serve/master"},
 		why: "it is the wire between who accepts and who serves",
 	}, {

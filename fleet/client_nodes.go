@@ -73,12 +73,12 @@ func (f *Fleet) gather(ctx context.Context, subject string, request any, hear fu
 	}
 }
 
-// Ask sends an empty request to every node and calls hear with each answer, one at a time, until known of
+// Ask sends a question, as JSON, to every node and calls hear with each answer, one at a time, until known of
 // them have answered, if known is above 0, or nobody has said anything for a while. fault.Lost
 // when nobody answers.
-func (f *Fleet) Ask(ctx context.Context, subject string, known int, hear func(answer []byte)) error {
+func (f *Fleet) Ask(ctx context.Context, subject string, question any, known int, hear func(answer []byte)) error {
 	n := 0
-	return f.gather(ctx, subject, struct{}{}, func(m bus.Message) bool {
+	return f.gather(ctx, subject, question, func(m bus.Message) bool {
 		hear(m.Data)
 		n++
 		return known > 0 && n >= known

@@ -169,7 +169,9 @@ func (n *Node) open(ctx context.Context) (err error) {
 	if n.logs, err = logs.Open(n.home.Logs(), &logs.Options{MaxBytes: n.opts.LogBytes, Logger: n.opts.Logger}); err != nil {
 		return err
 	}
-	n.services = newServices(n)
+	if n.services, err = newServices(n); err != nil {
+		return err
+	}
 	if err := n.adoptServices(); err != nil { // first of all, so that they are looked after
 		return err
 	}

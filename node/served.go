@@ -235,7 +235,7 @@ func (v *served) options() *master.Options {
 	n := v.s.n
 	return &master.Options{
 		Name: v.name, Home: n.home.Dir(), Holders: &v.s.holders, Output: v.output, Logger: n.opts.Logger.With("role", v.name),
-		Keeper: keeper.Options{Bus: v.bus},
+		Keeper: keeper.Options{Bus: v.bus, Runs: v.ran},
 	}
 }
 
@@ -337,7 +337,7 @@ func fetched(err error) error {
 // program returns the executable of an edition, which is kept until release.
 func (v *served) program(ctx context.Context, e role.Edition) (p master.Program, err error) {
 	n := v.s.n
-	p.Env, p.Dir = environ(), n.home.Dir()
+	p.Env, p.Dir, p.Label = environ(), n.home.Dir(), e.What()
 	if e.Stock != "" {
 		p.Path, err = n.hostProgram()
 		return p, err

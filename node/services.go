@@ -11,6 +11,7 @@ import (
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/role"
+	"github.com/universal-server/become/serve/runs"
 )
 
 // services are the roles of the fleet, and what this node does for each.
@@ -19,6 +20,7 @@ type services struct {
 	host    string
 	store   *role.Store
 	holders master.Holders
+	runs    *runs.Journal
 
 	mu      sync.Mutex
 	all     map[string]*served
@@ -26,9 +28,10 @@ type services struct {
 	still   bool // all stand still, for another program
 }
 
-func newServices(n *Node) *services {
+func newServices(n *Node) (*services, error) {
 	host, _ := os.Hostname()
-	return &services{n: n, host: host, all: map[string]*served{}}
+	journal, err := n.openRuns()
+	return &services{n: n, host: host, all: map[string]*served{}, runs: journal}, err
 }
 
 // openServices starts to serve what the fleet's records say; a fleet that lasts only as long as a command
@@ -45,9 +48,14 @@ func (n *Node) openServices() error {
 		return err
 	}
 	n.subs = append(n.subs, sub)
+	if sub, err = n.bus.Subscribe(runs.Subject, "", s.onRuns); err != nil {
+		return err
+	}
+	n.subs = append(n.subs, sub)
 	if n.opts.Embedded {
 		return nil
 	}
+	n.wg.Go(s.beat)
 	return store.Watch(n.ctx, s.hear, s.removeUnheard)
 }
 
@@ -95,6 +103,9 @@ func (s *services) forget(v *served) bool {
 		return false
 	}
 	delete(s.all, v.name)
+	if err := s.runs.Forget(v.name); err != nil {
+		s.n.opts.Logger.Warn("a role's runs are not forgotten", "role", v.name, "err", err)
+	}
 	return true
 }
 

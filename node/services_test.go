@@ -107,7 +107,7 @@ func (c *crew) await(what, name string, f func([]role.Status) bool) (all []role.
 	c.t.Helper()
 	eventually(c.t, soon(c.t), what, func() bool {
 		all = nil
-		c.f.Ask(c.t.Context(), role.Subject, 0, func(data []byte) {
+		c.f.Ask(c.t.Context(), role.Subject, struct{}{}, 0, func(data []byte) {
 			var st role.NodeStatus
 			if err := json.Unmarshal(data, &st); err != nil {
 				c.t.Error(err)
@@ -198,11 +198,11 @@ func TestServices_DoWhatTheirRecordSays(t *testing.T) {
 		return r
 	}
 	ctx := t.Context()
-	if st := c.follows(change(c.roles.Scale(ctx, "web", 3)), 1, "serving"); st[0].Ready != 3 {
+	if st := c.follows(change(c.roles.Scale(ctx, "web", 3, "me")), 1, "serving"); st[0].Ready != 3 {
 		t.Errorf("scaled: %+v", st)
 	}
 	before := c.await("three processes", "web", func(all []role.Status) bool { return len(all[0].Processes) == 3 })[0].Processes
-	c.follows(change(c.roles.Restart(ctx, "web")), 1, "serving")
+	c.follows(change(c.roles.Restart(ctx, "web", "me")), 1, "serving")
 	c.await("three others", "web", func(all []role.Status) bool {
 		for _, p := range all[0].Processes {
 			for _, old := range before {
@@ -213,21 +213,21 @@ func TestServices_DoWhatTheirRecordSays(t *testing.T) {
 		}
 		return len(all[0].Processes) == 3
 	})
-	c.follows(change(c.roles.SetState(ctx, "web", role.Paused)), 1, "paused")
+	c.follows(change(c.roles.SetState(ctx, "web", role.Paused, "me")), 1, "paused")
 	waiting, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer waiting.Close()
-	c.follows(change(c.roles.SetState(ctx, "web", role.Running)), 1, "serving")
+	c.follows(change(c.roles.SetState(ctx, "web", role.Running, "me")), 1, "serving")
 	if text, err := bufio.NewReader(waiting).ReadString('\n'); !strings.HasPrefix(text, "two ") {
 		t.Errorf("who connected in the pause got %q, %v", text, err)
 	}
-	c.follows(change(c.roles.SetState(ctx, "web", role.Stopped)), 1, "stopped")
+	c.follows(change(c.roles.SetState(ctx, "web", role.Stopped, "me")), 1, "stopped")
 	if !refuses(addr) {
 		t.Error("it listens, but is stopped")
 	}
-	addr = c.follows(change(c.roles.SetState(ctx, "web", role.Running)), 1, "serving")[0].Sockets[0].Addr
+	addr = c.follows(change(c.roles.SetState(ctx, "web", role.Running, "me")), 1, "serving")[0].Sockets[0].Addr
 	c.follows(change(c.roles.Rollback(ctx, "web", "", "me")), 1, "serving")
 	c.eventuallySays(addr, "one")
 	if err := c.roles.Remove(ctx, "web"); err != nil {

@@ -14,12 +14,13 @@ import (
 )
 
 func (a *app) psCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "ps [NAME]", Short: "List services and worker processes", Args: wants(0, 1, "one NAME at most"),
+	var long bool
+	cmd := &cobra.Command{
+		Use: "ps [NAME]", Aliases: []string{"status"}, Short: "List services and worker processes", Args: wants(0, 1, "one NAME at most"),
 		Long: `List the services and the worker processes of all nodes: with NAME those of one service, with its processes,
-or of one bundle. A bundle that failed to start is listed too, with the reason. --json lists both: what has
+or of one bundle. With -l the processes of every service: PID, memory, processor time and how long it has run. A bundle that failed to start is listed too, with the reason. --json lists both: what has
 sockets is a service.`,
-		Example: "  become ps\n  become ps --json | jq '.[] | select(.state == \"failed\")'", ValidArgsFunction: a.completeName,
+		Example: "  become ps\n  become ps -l\n  become ps --json | jq '.[] | select(.state == \"failed\")'", ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			return a.with(ctx, running, func(ctx context.Context, s *session) error {
@@ -37,10 +38,12 @@ sockets is a service.`,
 						return err
 					}
 				}
-				return a.ps(services, procs, len(args) > 0)
+				return a.ps(services, procs, long || len(args) > 0)
 			})
 		},
 	}
+	cmd.Flags().BoolVarP(&long, "long", "l", false, "list the processes of services too")
+	return cmd
 }
 
 // ps prints services, and then workers.
@@ -70,7 +73,7 @@ func (a *app) ps(services []nodeRole, procs []proc, whole bool) error {
 			}
 			for _, r := range services {
 				if len(r.Held) > 0 {
-					fmt.Fprintf(a.out, "\neach process on %s is held to %s\n", short(r.Node), printable(strings.Join(r.Held, ", "), false))
+					fmt.Fprintf(a.out, "\neach process of %s on %s is held to %s\n", r.Name, short(r.Node), printable(strings.Join(r.Held, ", "), false))
 				}
 			}
 			a.wholeReasons(services)
@@ -87,7 +90,7 @@ func (a *app) ps(services []nodeRole, procs []proc, whole bool) error {
 
 var (
 	rolesHead   = []string{"SERVICE", "IS", "NODE", "STATE", "PROCS", "GENERATION", "AT", "OPEN", "ACCEPTED", "REASON"}
-	servingHead = []string{"NODE", "GENERATION", "PROCESS", "PID", "STATE", "OPEN", "ACCEPTED", "RSS", "CPU", "UPTIME", "REASON"}
+	servingHead = []string{"SERVICE", "NODE", "GENERATION", "PROCESS", "PID", "STATE", "OPEN", "ACCEPTED", "RSS", "CPU", "UPTIME", "REASON"}
 )
 
 func rolesTable(t *table, services []nodeRole) *table {
@@ -126,7 +129,7 @@ func servingTable(t *table, services []nodeRole) *table {
 			if p.Restarts > 0 {
 				reason = fmt.Sprintf("%d died, last: %s", p.Restarts, p.Reason)
 			}
-			t.row(short(r.Node), p.Generation, p.Number, pid, p.State, p.Open, p.Accepted, size(p.RSS), cpuSeconds(p.CPU), up, cut(reason, 100))
+			t.row(r.Name, short(r.Node), p.Generation, p.Number, pid, p.State, p.Open, p.Accepted, size(p.RSS), cpuSeconds(p.CPU), up, cut(reason, 100))
 		}
 	}
 	return t

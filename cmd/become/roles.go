@@ -25,7 +25,7 @@ type roleChange struct {
 func (a *app) roleCommands() []*cobra.Command {
 	state := func(to role.State) func(context.Context, *role.Store, []string) (role.Role, error) {
 		return func(ctx context.Context, roles *role.Store, args []string) (role.Role, error) {
-			return roles.SetState(ctx, args[0], to)
+			return roles.SetState(ctx, args[0], to, me())
 		}
 	}
 	var all []*cobra.Command
@@ -36,7 +36,7 @@ func (a *app) roleCommands() []*cobra.Command {
 			"  become stop hello", 1, state(role.Stopped)},
 		{"restart NAME", "Replace a service's processes", "Replace a service's processes by new ones of the same version, one after another. No connection fails.",
 			"  become restart hello", 1, func(ctx context.Context, roles *role.Store, args []string) (role.Role, error) {
-				return roles.Restart(ctx, args[0])
+				return roles.Restart(ctx, args[0], me())
 			}},
 		{"pause NAME", "Let connections wait", "Pause a service: its processes drain and leave, its sockets stay open, and who connects waits until become resume.",
 			"  become pause hello", 1, state(role.Paused)},
@@ -55,7 +55,7 @@ func scale(ctx context.Context, roles *role.Store, args []string) (role.Role, er
 	if err != nil || n < 1 {
 		return role.Role{}, usage("as in: become scale hello 4", "%q is no number of processes", args[1])
 	}
-	return roles.Scale(ctx, args[0], n)
+	return roles.Scale(ctx, args[0], n, me())
 }
 
 func (a *app) roleCommand(c roleChange) *cobra.Command {
@@ -117,7 +117,7 @@ type nodeRole struct {
 
 // askRoles asks every node for its services.
 func askRoles(ctx context.Context, s *session) (all []nodeRole, err error) {
-	err = s.Ask(ctx, role.Subject, s.known(), func(data []byte) {
+	err = s.Ask(ctx, role.Subject, struct{}{}, s.known(), func(data []byte) {
 		var st role.NodeStatus
 		if json.Unmarshal(data, &st) != nil {
 			return

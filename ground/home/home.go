@@ -277,10 +277,12 @@ func (h *Home) readID() error {
 // Dir returns the folder itself.
 func (h *Home) Dir() string { return h.dir }
 
-// Bus, Cache and Logs return folders that exist: of the embedded bus, of bundles, of logs.
+// Bus, Cache and Logs return folders that exist: of the embedded bus, of bundles, of logs. Runs may not exist: of the
+// services' history.
 func (h *Home) Bus() string   { return h.path("bus") }
 func (h *Home) Cache() string { return h.path("cache") }
 func (h *Home) Logs() string  { return h.path("logs") }
+func (h *Home) Runs() string  { return h.path("runs") }
 
 // Key returns the path of the fleet's key file, which may not exist.
 func (h *Home) Key() string { return h.path("key") }

@@ -205,7 +205,7 @@ func (r *reading) life(s *slot, st *lifeState) (*life, error) {
 		closeAll(l.stdout, l.stderr)
 		return nil, err
 	}
-	l.child, s.gen.held = child, child.Held()
+	l.child, l.started, s.gen.held = child, s.status.Started, child.Held()
 	l.seats = r.seats(st.Seats)
 	s.senders = l.seats.senders
 	nc := child.Control()

@@ -45,6 +45,8 @@ type Program struct {
 	Env []string
 	// Dir is the working directory. Default: the keeper's.
 	Dir string
+	// Label is what people call it, see Run.
+	Label string `json:",omitempty"`
 	// Service and Settings are as in wire.Start.
 	Service  string
 	Settings json.RawMessage

@@ -32,12 +32,15 @@ type end struct {
 	ready    time.Duration // how long it was ready
 	err      error         // why it ended, unless told
 	hopeless bool          // another one would end as well
+	killed   string        // why it had to be, although it was told
 }
 
 // life is one process from its start to the proof of its end. It belongs to the goroutine
 // of its slot.
 type life struct {
 	s       *slot
+	id      ID
+	started time.Time
 	child   *process.Process
 	conn    *line.Conn
 	seats   *seats
@@ -74,8 +77,8 @@ func alarmAt(at time.Time) alarm {
 func alarmIn(d time.Duration) alarm { return alarmAt(time.Now().Add(d)) }
 
 func newLife(s *slot) *life {
-	l := &life{s: s, words: &words{}}
-	l.stdout, l.stderr = s.k.opts.Output(s.status.ID)
+	l := &life{s: s, id: s.status.ID, words: &words{}}
+	l.stdout, l.stderr = s.k.opts.Output(l.id)
 	if l.stderr != nil {
 		l.words.next = l.stderr
 	}
@@ -89,6 +92,7 @@ func (s *slot) live() end {
 		closeAll(l.stdout, l.stderr)
 		kind := fault.KindOf(err)
 		hopeless := kind == fault.Invalid || kind == fault.NotFound || kind == fault.Denied
+		s.failedToStart(l.id, err)
 		return end{err: s.fault(kind, err), hopeless: hopeless}
 	}
 	return l.live()
@@ -98,6 +102,7 @@ func (s *slot) live() end {
 func (l *life) live() end {
 	killed := l.follow()
 	l.finish(killed)
+	l.ended()
 	l.closeOutputs()
 	return l.end
 }
@@ -136,9 +141,10 @@ func (l *life) start() error {
 		seats.finish()
 		return err
 	}
-	l.child, l.conn, l.seats = child, line.New(child.Control(), nil), seats
+	l.child, l.conn, l.seats, l.started = child, line.New(child.Control(), nil), seats, time.Now()
+	l.began()
 	l.s.set(func(st *ProcessStatus) {
-		st.State, st.PID, st.Started, st.Open, st.Accepted = Starting, child.PID(), time.Now(), 0, 0
+		st.State, st.PID, st.Started, st.Open, st.Accepted = Starting, child.PID(), l.started, 0, 0
 		g.held = child.Held()
 		l.s.senders = seats.senders
 	})
@@ -313,6 +319,7 @@ func (l *life) finish(killed string) {
 	}
 	switch {
 	case l.end.told && killed != "":
+		l.end.killed = killed
 		log.Warn("killed a serving process", "reason", killed)
 	case l.end.told:
 		log.Debug("serving process left")

@@ -40,6 +40,9 @@ type Options struct {
 	Output func(ID) (stdout, stderr io.WriteCloser)
 	// Bus says how a process reaches the fleet's bus. Default: it does not.
 	Bus func(ID) *wire.Bus `json:"-"`
+	// Runs gets each process at its start, and again at its end, from any goroutine; one that could not be started
+	// only then. Of a process that was adopted it gets the end. Processes of Close are told too, before it returns.
+	Runs func(Run) `json:"-"`
 	// Logger gets what happens. Default: nobody.
 	Logger *slog.Logger
 }
@@ -83,6 +86,9 @@ func (o *Options) withDefaults() Options {
 	}
 	if out.Output == nil {
 		out.Output = func(ID) (stdout, stderr io.WriteCloser) { return nil, nil }
+	}
+	if out.Runs == nil {
+		out.Runs = func(Run) {}
 	}
 	if out.Logger == nil {
 		out.Logger = slog.New(slog.DiscardHandler)

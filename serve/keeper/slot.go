@@ -53,6 +53,7 @@ func (s *slot) run() {
 			e = n.life.live()
 		case n.lost != nil:
 			e = *n.lost
+			s.wasLost(e)
 		case s.pause(n.pause):
 			e = s.live()
 		default:

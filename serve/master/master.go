@@ -23,6 +23,8 @@ type Program struct {
 	Args []string
 	Env  []string // the whole environment
 	Dir  string   // default: the master's
+	// Label is what people call it, see keeper.Run.
+	Label string
 }
 
 // Options of a master. Zero and nil mean the defaults.
@@ -101,7 +103,7 @@ func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
 		return err
 	}
 	err = m.Keeper.Deploy(ctx, keeper.Program{
-		Path: p.Path, Args: p.Args, Env: p.Env, Dir: p.Dir,
+		Path: p.Path, Args: p.Args, Env: p.Env, Dir: p.Dir, Label: p.Label,
 		Service: spec.Service, Settings: spec.Settings, Manners: spec.Manners, Certificate: pair, Sockets: kept(all), DrainWithin: spec.drain(),
 		Confine: spec.confine(),
 	}, spec.Procs)

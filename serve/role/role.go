@@ -63,11 +63,35 @@ type Role struct {
 	Nodes []string `json:"nodes,omitempty"`
 	// Report says why the last edition was taken back; empty if it was not.
 	Report string `json:"report,omitempty"`
+	// Changes are the last things that were done to it, the newest last, a hundred at most.
+	Changes []Change `json:"changes,omitempty"`
 	// Revision is the store's; it grows with every change.
 	Revision uint64 `json:"-"`
 }
 
-const historyLength = 10
+// Change is one thing that was done to a role.
+type Change struct {
+	At time.Time `json:"at"`
+	By string    `json:"by,omitempty"`
+	// Did says what, in the past tense; Edition is what the role was then.
+	Did     string `json:"did"`
+	Edition uint64 `json:"edition"`
+	// Settings says that they were changed.
+	Settings bool `json:"settings,omitempty"`
+}
+
+const (
+	historyLength = 10
+	changesKept   = 100
+	maxDid        = 500 // bytes
+)
+
+// note keeps what was done.
+func (r *Role) note(by, did string) *Change {
+	r.Changes = append(r.Changes, Change{At: time.Now().UTC(), By: by, Did: strings.ToValidUTF8(did[:min(len(did), maxDid)], ""), Edition: r.Now.Number})
+	r.Changes = r.Changes[max(0, len(r.Changes)-changesKept):]
+	return &r.Changes[len(r.Changes)-1]
+}
 
 // Wants says whether a node is to serve the role.
 func (r Role) Wants(node, host string) bool {
@@ -83,6 +107,7 @@ func (r *Role) deploy(e Edition, nodes []string) bool {
 	}
 	r.become(e)
 	r.Nodes, r.State = nodes, Running
+	r.note(e.By, "deployed "+e.What())
 	return true
 }
 
@@ -107,6 +132,7 @@ func (r *Role) rollback(to, by string) error {
 	e.Since, e.By = time.Now().UTC(), by
 	r.Before = slices.Delete(slices.Clone(r.Before), i, i+1)
 	r.become(e)
+	r.note(by, "rolled back to "+e.What())
 	return nil
 }
 
@@ -121,10 +147,12 @@ func (r *Role) takeBack(number uint64, why string) bool {
 	}
 	if len(r.Before) == 0 {
 		r.State, r.Report = Failed, why
+		r.note("", "failed "+why)
 		return true
 	}
 	e := r.Before[0]
 	e.Number = number + 1 // what failed is in the history no more
 	r.Now, r.Before, r.Report = e, r.Before[1:], why
+	r.note("", "taken back "+why)
 	return true
 }

@@ -71,6 +71,40 @@ func TestDeploy_KeepsWhatStoodBefore(t *testing.T) {
 	}
 }
 
+func TestConfigure_IsAnEditionAndSaysWhatChanged(t *testing.T) {
+	s, _ := open(t)
+	ctx := t.Context()
+	deploy(t, s, edition("one", 2))
+	set := func(text string) func(json.RawMessage) (json.RawMessage, error) {
+		return func(json.RawMessage) (json.RawMessage, error) { return json.RawMessage(text), nil }
+	}
+	r, changed, err := s.Configure(ctx, "web", "me", set(`{"a":{"b":1},"c":"x"}`))
+	if err != nil || !changed || r.Now.Number != 2 || r.Now.Digest != "one" || r.Now.Proven || len(r.Before) != 1 {
+		t.Fatalf("got %+v, %v, %v", r, changed, err)
+	}
+	if r, changed, err = s.Configure(ctx, "web", "me", set(` { "c":"x", "a":{"b": 1}}`)); err != nil || changed || r.Now.Number != 2 {
+		t.Errorf("the same again: %+v, %v, %v", r, changed, err)
+	}
+	if r, _, err = s.Configure(ctx, "web", "you", set(`{"a":{"b":2},"d":[1]}`)); err != nil {
+		t.Fatal(err)
+	}
+	last := r.Changes[len(r.Changes)-1]
+	if last.By != "you" || last.Edition != 3 || !last.Settings || last.Did != `a.b=2 (was 1), d=[1], c unset (was "x")` {
+		t.Errorf("got %+v", last)
+	}
+	if _, _, err = s.Configure(ctx, "web", "me", set(`{`)); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("got %v", err)
+	}
+	for range 150 {
+		if _, err := s.Restart(ctx, "web", "me"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r, err = s.Get(ctx, "web"); err != nil || len(r.Changes) != 100 {
+		t.Errorf("%d changes, %v", len(r.Changes), err)
+	}
+}
+
 func TestTakeBack_UndoesWhatIsNotProven(t *testing.T) {
 	s, _ := open(t)
 	get := func() role.Role {
@@ -116,7 +150,7 @@ func TestChanges_AreNotLostWhenManyAreMade(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if _, err := s.Restart(t.Context(), "web"); err != nil {
+			if _, err := s.Restart(t.Context(), "web", "me"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -131,24 +165,24 @@ func TestState_ChangesMakeSense(t *testing.T) {
 	s, _ := open(t)
 	ctx := t.Context()
 	deploy(t, s, edition("one", 2))
-	if r, err := s.SetState(ctx, "web", role.Stopped); err != nil || r.State != role.Stopped {
+	if r, err := s.SetState(ctx, "web", role.Stopped, "me"); err != nil || r.State != role.Stopped {
 		t.Errorf("got %+v, %v", r, err)
 	}
-	if _, err := s.SetState(ctx, "web", role.Paused); fault.KindOf(err) != fault.Conflict {
+	if _, err := s.SetState(ctx, "web", role.Paused, "me"); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("pausing what is stopped: %v", err)
 	}
-	if _, err := s.Restart(ctx, "web"); fault.KindOf(err) != fault.Conflict {
+	if _, err := s.Restart(ctx, "web", "me"); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("restarting what is stopped: %v", err)
 	}
-	if _, err := s.Scale(ctx, "web", 5000); fault.KindOf(err) != fault.Invalid {
+	if _, err := s.Scale(ctx, "web", 5000, "me"); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("5000 processes: %v", err)
 	}
-	if r, err := s.Scale(ctx, "web", 5); err != nil || r.Now.Spec.Procs != 5 || r.Now.Number != 1 {
+	if r, err := s.Scale(ctx, "web", 5, "me"); err != nil || r.Now.Spec.Procs != 5 || r.Now.Number != 1 {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	for _, f := range []func(string) error{
 		func(name string) error { return s.Remove(ctx, name) },
-		func(name string) error { _, err := s.SetState(ctx, name, role.Running); return err },
+		func(name string) error { _, err := s.SetState(ctx, name, role.Running, "me"); return err },
 		func(name string) error { _, err := s.Rollback(ctx, name, "", ""); return err },
 	} {
 		if err := f("nothing"); fault.KindOf(err) != fault.NotFound {

@@ -3,6 +3,7 @@ package role
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -127,8 +128,8 @@ func (s *Store) Rollback(ctx context.Context, name, to, by string) (Role, error)
 	})
 }
 
-// SetState starts, pauses or stops a role.
-func (s *Store) SetState(ctx context.Context, name string, to State) (Role, error) {
+// SetState starts, pauses or stops a role. by says who, as in all that follows.
+func (s *Store) SetState(ctx context.Context, name string, to State, by string) (Role, error) {
 	return s.change(ctx, name, false, func(r *Role) (bool, error) {
 		if r.State == to {
 			return false, nil
@@ -137,26 +138,29 @@ func (s *Store) SetState(ctx context.Context, name string, to State) (Role, erro
 			return false, fault.Text(fault.Conflict, "pause", name, "it is stopped").WithHint("start it first: become start " + name)
 		}
 		r.State = to
+		r.note(by, string(to))
 		return true, nil
 	})
 }
 
 // Scale changes how many processes each node has.
-func (s *Store) Scale(ctx context.Context, name string, procs int) (Role, error) {
+func (s *Store) Scale(ctx context.Context, name string, procs int, by string) (Role, error) {
 	return s.change(ctx, name, false, func(r *Role) (bool, error) {
-		was := r.Now.Spec.Procs
+		was := r.Now.Spec.WithDefaults().Procs
 		r.Now.Spec.Procs = procs
+		r.note(by, fmt.Sprintf("scaled from %d to %d processes", was, procs))
 		return was != procs, r.Now.Spec.Check()
 	})
 }
 
 // Restart has every node replace the processes, one after another. fault.Conflict unless it runs.
-func (s *Store) Restart(ctx context.Context, name string) (Role, error) {
+func (s *Store) Restart(ctx context.Context, name, by string) (Role, error) {
 	return s.change(ctx, name, false, func(r *Role) (bool, error) {
 		if r.State != Running {
 			return false, fault.Text(fault.Conflict, "restart", name, "it is "+string(r.State)).WithHint("start it: become start " + name)
 		}
 		r.Restarts++
+		r.note(by, "restarted")
 		return true, nil
 	})
 }
