@@ -1,0 +1,77 @@
+package slogs
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"slices"
+
+	"github.com/universal-server/become/ground/fault"
+)
+
+// late hands each record to what slog.Default is when it comes.
+type late struct {
+	with []func(slog.Handler) slog.Handler
+}
+
+// Default returns a logger that is whatever slog.Default is at each record, for what is made before a program
+// has said how it logs.
+func Default() *slog.Logger { return slog.New(late{}) }
+
+func (h late) Enabled(ctx context.Context, l slog.Level) bool {
+	to := slog.Default().Handler()
+	_, self := to.(late) // somebody has made it the default: it has nobody to pass on to
+	return !self && to.Enabled(ctx, l)
+}
+
+func (h late) Handle(ctx context.Context, r slog.Record) error {
+	to := slog.Default().Handler()
+	if _, self := to.(late); self {
+		return fault.Text(fault.Invalid, "log", "", "slog's default is the logger that passes on to slog's default")
+	}
+	for _, f := range h.with {
+		to = f(to)
+	}
+	return to.Handle(ctx, r)
+}
+
+func (h late) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return h.and(func(to slog.Handler) slog.Handler { return to.WithAttrs(attrs) })
+}
+
+func (h late) WithGroup(name string) slog.Handler {
+	return h.and(func(to slog.Handler) slog.Handler { return to.WithGroup(name) })
+}
+
+func (h late) and(f func(slog.Handler) slog.Handler) slog.Handler {
+	return late{append(slices.Clip(h.with), f)}
+}
+
+// Program is how a program logs. The zero value has not been told yet. Its methods are for use by one goroutine
+// at a time.
+type Program struct {
+	level slog.LevelVar
+}
+
+// Install makes what o says slog's default, with a level that SetLevel changes; o.Level is what it is at
+// first. The package log prints as before. false, and nothing is changed, when the program has set a slog default of its own.
+func (p *Program) Install(w io.Writer, o Options) bool {
+	if fmt.Sprintf("%T", slog.Default().Handler()) != "*slog.defaultHandler" {
+		return false
+	}
+	p.level.Set(LevelConsole)
+	if o.Level != nil {
+		p.level.Set(o.Level.Level())
+	}
+	o.Level = &p.level
+	to, flags := log.Writer(), log.Flags()
+	slog.SetDefault(slog.New(New(w, &o)))
+	log.SetOutput(to)
+	log.SetFlags(flags)
+	return true
+}
+
+// SetLevel applies to the next record.
+func (p *Program) SetLevel(l slog.Level) { p.level.Set(l) }
