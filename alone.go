@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/home"
 	"github.com/universal-server/become/ground/notify"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/serve/socket"
@@ -31,6 +31,7 @@ type flags struct {
 	bus               bool
 	manners           manners.Manners
 	tls               cert.Source
+	logs              logFlags
 }
 
 // define names the flags. A service with settings has more, see package settings.
@@ -51,6 +52,7 @@ func (f *flags) define(hasSettings bool) *flag.FlagSet {
 	set.StringVar(&f.tls.Cert, "tls-cert", "", "`file` with the certificate of tls:// addresses, or of all of TCP if there is none")
 	set.StringVar(&f.tls.Key, "tls-key", "", "`file` with its key")
 	set.BoolVar(&f.tls.Self, "tls-self", false, "make a certificate for development")
+	f.logs.define(set)
 	for _, one := range f.manners.Flags() {
 		set.Func(one.Name, one.Usage, one.Set)
 	}
@@ -126,6 +128,9 @@ func serveAlone(ctx context.Context, servers []*Server, services []service.Servi
 		return err
 	}
 	s := server.service
+	if err := f.logs.install(s.Name); err != nil {
+		return err
+	}
 	manager, err := notify.Take()
 	if err != nil {
 		return err
@@ -153,7 +158,7 @@ func serveAlone(ctx context.Context, servers []*Server, services []service.Servi
 // options are those of the run, and the certificate that the sockets show, if any does.
 func (f *flags) options(s service.Service, sockets []*socket.Socket) (*service.Options, *cert.Pair, error) {
 	o := &service.Options{
-		Settings: []byte(f.settings), Manners: f.manners, DrainWithin: f.drain, Logger: slog.Default(),
+		Settings: []byte(f.settings), Manners: f.manners, DrainWithin: f.drain, Logger: slogs.Default(),
 	}
 	pair, err := secure(sockets, *f)
 	if err == nil && pair != nil {

@@ -3,13 +3,13 @@ package become
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/session"
@@ -161,7 +161,7 @@ func (p *apiParts) handler(name string) (http.Handler, *api.API, error) {
 	}
 	a, err := api.New(name, p.handlers, &api.Options{
 		Doc: p.opts.Doc, Version: p.opts.Version, Timeout: p.opts.Timeout, MaxRequests: p.opts.MaxRequests,
-		Classes: p.classes, Logger: slog.Default(),
+		Classes: p.classes, Logger: slogs.Default(),
 	})
 	if err != nil {
 		return nil, nil, err
@@ -171,7 +171,7 @@ func (p *apiParts) handler(name string) (http.Handler, *api.API, error) {
 		return nil, nil, err
 	}
 	door := withResources(resources, web.New(a, &web.Options{
-		MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Resources: described, Logger: slog.Default(),
+		MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Resources: described, Logger: slogs.Default(),
 	}))
 	door = p.withSessions(a, door)
 	calls := xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody})

@@ -229,6 +229,7 @@ var loud = map[string]string{
 	"main.go":     "become.Main is a program's main function",
 	"serve.go":    "become.Serve is one too",
 
+	"ground/slogs/program.go":       "the package log prints as before, though slog's default has changed",
 	"ground/confine/child_linux.go": "a process that could not become its program has nobody to return to",
 }
 

@@ -2,9 +2,9 @@ package become
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/wire"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/micro"
@@ -14,13 +14,13 @@ import (
 func joins(a *api.API) func(ctx, leave context.Context, at wire.Bus) error {
 	return func(ctx, leave context.Context, at wire.Bus) error {
 		b, err := fleet.ConnectService(leave, fleet.Service{
-			URL: at.URL, Ticket: at.Ticket, Public: at.Public, Name: at.Name, ID: at.ID, Logger: slog.Default(),
+			URL: at.URL, Ticket: at.Ticket, Public: at.Public, Name: at.Name, ID: at.ID, Logger: slogs.Default(),
 		})
 		if err != nil {
 			return err
 		}
 		defer b.Close()
-		opts := &micro.Options{Name: at.Name, ID: at.ID, Logger: slog.Default()}
+		opts := &micro.Options{Name: at.Name, ID: at.ID, Logger: slogs.Default()}
 		if at.Node != "" {
 			opts.Metadata = map[string]string{"node": at.Node}
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/keep/collection"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/rest"
@@ -173,7 +174,7 @@ func Resource[T any](name string, store Store[T], opts ...ResourceOptions) APIPa
 		}
 		return rest.New(name, store, &rest.Options{
 			Doc: o.Doc, MaxBody: of.MaxBody, MaxPage: o.MaxPage, MaxRequests: of.MaxRequests, Timeout: o.Timeout,
-			RequireMatch: o.RequireMatch, CacheControl: o.CacheControl, NewID: o.NewID, Origins: of.Origins, Logger: slog.Default(),
+			RequireMatch: o.RequireMatch, CacheControl: o.CacheControl, NewID: o.NewID, Origins: of.Origins, Logger: slogs.Default(),
 		})
 	}}
 }

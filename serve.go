@@ -5,12 +5,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"syscall"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/serve/socket"
 )
@@ -28,12 +28,16 @@ const DefaultListen = "127.0.0.1:8080"
 //	--settings JSON   the service's settings
 //	--bus             answer the requests of the fleet's bus too, if it is an API
 //	--drain DURATION  how long open connections may go on at the end
+//	--debug-level L   what is logged on standard error, with log/slog: NONE, FAULT, WARNING (alone, the default), CONSOLE
+//	                  (the default of a keeper), OBJECT (messages and connections), TRACE, DEBUG
+//	--log-format F    seed (see package slogs), json or text
 //
 // and the limits of package manners: --max-conns, --accept-rate, --idle-timeout and others, see --help.
 // Sockets of systemd (LISTEN_FDS) are used if there is no --listen, and systemd is told when it serves and when it
 // stops (Type=notify). The first interrupt
 // drains, the second ends the process. Serve exits with 0; with 1 and the error on standard error; with the
 // system's number of the error if it cannot listen, 98 for an address in use on Linux; or with 130 after an interrupt.
+// A program that has set slog's default before keeps its own log.
 // A service with settings has a flag for each of them, see package ground/settings.
 func Serve(servers ...*Server) {
 	register(servicesOf(servers))
@@ -46,7 +50,7 @@ func serve(servers []*Server, args []string, stderr io.Writer) int {
 	defer stop()
 	services := servicesOf(servers)
 	if service.Kept() {
-		err := service.RunKept(ctx, services, &service.Options{DrainWithin: longest(servers), Logger: slog.Default()})
+		err := service.RunKept(ctx, services, &service.Options{DrainWithin: longest(servers), Logger: slogs.Default(), Logs: &logs})
 		if err == nil || interrupted() && fault.KindOf(err) == fault.Deadline {
 			return 0
 		}

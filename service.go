@@ -3,12 +3,12 @@ package become
 import (
 	"context"
 	"encoding/json"
-	"log/slog"
 	"net"
 	"net/http"
 	"time"
 
 	"github.com/universal-server/become/ground/settings"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
 )
@@ -79,7 +79,7 @@ func Service(name string, f func(ctx context.Context, l net.Listener) error, opt
 // to end: f may go on until the drain's deadline.
 func Conn(name string, f func(ctx context.Context, c net.Conn) error, opts ...ServiceOptions) *Server {
 	return newServer(name, service.Connections, f == nil, opts, func(ServiceOptions) func(context.Context, service.Sockets) error {
-		return service.Conn(f, slog.Default())
+		return service.Conn(f, slogs.Default())
 	})
 }
 
@@ -96,7 +96,7 @@ func Packet(name string, f func(ctx context.Context, p net.PacketConn) error, op
 func HTTP(name string, h http.Handler, opts ...ServiceOptions) *Server {
 	s := newServer(name, service.Requests, h == nil, opts, func(o ServiceOptions) func(context.Context, service.Sockets) error {
 		return service.HTTP(h, service.HTTPOptions{
-			Grace: o.IdleGrace, Logger: slog.Default(),
+			Grace: o.IdleGrace, Logger: slogs.Default(),
 		})
 	})
 	s.handler = h

@@ -2,10 +2,10 @@ package become
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
 	"time"
 
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/session"
@@ -40,7 +40,7 @@ func (p *apiParts) withSessions(a *api.API, other http.Handler) http.Handler {
 	p.sessions = session.New(a, &session.Options{
 		MaxRequests: o.MaxRequests, MaxMessage: p.opts.MaxBody, MaxQueue: o.MaxQueue, MaxQueueBytes: o.MaxQueueBytes,
 		WriteWithin: o.WriteWithin, PingEvery: o.PingEvery, PongWithin: o.PongWithin,
-		Origins: p.opts.Origins, Logger: slog.Default(),
+		Origins: p.opts.Origins, Logger: slogs.Default(),
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if session.Asked(r) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"os"
 	"slices"
 
 	"github.com/universal-server/become/ground/fault"
@@ -52,20 +53,29 @@ func (h late) and(f func(slog.Handler) slog.Handler) slog.Handler {
 // Program is how a program logs. The zero value has not been told yet. Its methods are for use by one goroutine
 // at a time.
 type Program struct {
-	level slog.LevelVar
+	// To is where records go. Default: standard error.
+	To io.Writer
+
+	level     slog.LevelVar
+	installed bool
 }
 
 // Install makes what o says slog's default, with a level that SetLevel changes; o.Level is what it is at
 // first. The package log prints as before. false, and nothing is changed, when the program has set a slog default of its own.
-func (p *Program) Install(w io.Writer, o Options) bool {
-	if fmt.Sprintf("%T", slog.Default().Handler()) != "*slog.defaultHandler" {
+func (p *Program) Install(o Options) bool {
+	if !p.installed && fmt.Sprintf("%T", slog.Default().Handler()) != "*slog.defaultHandler" {
 		return false
 	}
+	p.installed = true
 	p.level.Set(LevelConsole)
 	if o.Level != nil {
 		p.level.Set(o.Level.Level())
 	}
 	o.Level = &p.level
+	w := p.To
+	if w == nil {
+		w = os.Stderr
+	}
 	to, flags := log.Writer(), log.Flags()
 	slog.SetDefault(slog.New(New(w, &o)))
 	log.SetOutput(to)
@@ -73,5 +83,5 @@ func (p *Program) Install(w io.Writer, o Options) bool {
 	return true
 }
 
-// SetLevel applies to the next record.
+// SetLevel applies to the next record, once Install was called.
 func (p *Program) SetLevel(l slog.Level) { p.level.Set(l) }

@@ -187,8 +187,8 @@ func TestProgram_Installs(t *testing.T) {
 	var out, plain bytes.Buffer
 	log.SetOutput(&plain)
 	log.SetFlags(0)
-	var p slogs.Program
-	if !p.Install(&out, slogs.Options{Level: slogs.LevelWarning}) {
+	p := slogs.Program{To: &out}
+	if !p.Install(slogs.Options{Level: slogs.LevelWarning}) {
 		t.Fatal("it is not installed")
 	}
 	early.Info("hidden")
@@ -205,7 +205,7 @@ func TestProgram_Installs(t *testing.T) {
 	if plain.String() != "as ever\n" {
 		t.Errorf("log printed %q", plain.String())
 	}
-	if new(slogs.Program).Install(io.Discard, slogs.Options{}) {
+	if new(slogs.Program).Install(slogs.Options{}) {
 		t.Error("it is installed over another")
 	}
 	slog.SetDefault(slogs.Default())

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/handoff"
 )
 
@@ -136,7 +137,10 @@ type (
 type tracked struct {
 	r    *run
 	once *sync.Once
+	addr uint32 // in the log
 }
+
+func (t tracked) address() uint32 { return t.addr }
 
 func (t tracked) closed(c io.Closer) { t.once.Do(func() { t.r.remove(c) }) }
 
@@ -145,7 +149,7 @@ func (c *unixConn) Close() error  { defer c.closed(c); return c.UnixConn.Close()
 func (c *otherConn) Close() error { defer c.closed(c); return c.Conn.Close() }
 
 func (r *run) track(c net.Conn) net.Conn {
-	t := tracked{r, new(sync.Once)}
+	t := tracked{r, new(sync.Once), slogs.NextAddr()}
 	var own net.Conn
 	switch c := c.(type) {
 	case *net.TCPConn:

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/manners"
 )
 
@@ -19,7 +20,7 @@ type HTTPOptions struct {
 	// Grace is how long an idle connection may stay when the service drains: its next request is
 	// answered, and told to be the last. Default 5 s; negative means none.
 	Grace time.Duration
-	// Logger gets what net/http logs. Default: none.
+	// Logger gets what net/http logs, and each request at slogs.LevelObject. Default: none.
 	Logger *slog.Logger
 }
 
@@ -88,6 +89,7 @@ func newWeb(base func(net.Listener) context.Context, h http.Handler, o HTTPOptio
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	w := &web{grace: manners.Within(manners.MS(o.Grace), 5*time.Second), conns: map[net.Conn]http.ConnState{}, emptied: make(chan struct{}, 1)}
+	h = told(h, o.Logger)
 	last := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if w.leaving.Load() {
 			rw.Header().Set("Connection", "close")
@@ -109,6 +111,7 @@ func (w *web) newServer(base func(net.Listener) context.Context, h http.Handler,
 		MaxHeaderBytes:    int(m.MaxHeader),
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 		BaseContext:       base,
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return slogs.WithPeer(ctx, addressOf(c)) },
 		ConnState:         w.state,
 		Protocols:         new(http.Protocols),
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/line"
 	"github.com/universal-server/become/ground/process"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/socket"
 	"github.com/universal-server/become/serve/wire"
 )
@@ -83,6 +84,7 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 	if err != nil {
 		return err
 	}
+	o.install(start.Log, s.Name)
 	if start.Manners != nil {
 		o.Manners = start.Manners.Over(o.Manners)
 	}
@@ -118,7 +120,7 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 	over := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() { k.tell(r, ready, over) })
-	go k.follow(drain) // ends with the line
+	go k.follow(drain, o.Logs) // ends with the line
 	err = r.run(ctx, func() time.Duration { return k.time(o.DrainWithin) })
 	drain()
 	close(over)
@@ -142,7 +144,7 @@ func inheritAll(first int, all []wire.Socket) (sockets []*socket.Socket, err err
 }
 
 // follow drains when the keeper says so or is no more.
-func (k *kept) follow(drain func()) {
+func (k *kept) follow(drain func(), logs *slogs.Program) {
 	defer drain()
 	for {
 		m, err := k.hear()
@@ -151,6 +153,9 @@ func (k *kept) follow(drain func()) {
 		}
 		if m.Share != nil {
 			takeShare(m.Share.Processors)
+		}
+		if m.Log != nil && logs != nil {
+			logs.SetLevel(levelOf(m.Log))
 		}
 		if m.Drain != nil {
 			k.within.Store(max(1, m.Drain.WithinMS))

@@ -125,3 +125,19 @@ func TestRun_ThatCannotStartDoesNotStop(t *testing.T) {
 	}
 	d.is(t)
 }
+
+// Told to stop before it has begun, a service ends at once and not when the time of the drain is over.
+func TestRun_StopsThoughItHasHardlyBegun(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		sock, err := socket.Open(t.Context(), socket.Address{Network: "tcp", Addr: "127.0.0.1:0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := service.Service{Name: "test", Kind: service.Requests, Serve: service.HTTP(http.NotFoundHandler(), service.HTTPOptions{})}
+		if err := service.Run(ctx, s, []*socket.Socket{sock}, &service.Options{DrainWithin: 20 * time.Second}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

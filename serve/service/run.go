@@ -1,12 +1,16 @@
 package service
 
 import (
+	"context"
 	"io"
+	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/socket"
 	"github.com/universal-server/become/serve/wire"
@@ -19,6 +23,7 @@ type run struct {
 	own     []*socket.Socket
 	passed  chan struct{} // closed when the probe has passed
 	manners manners.Manners
+	self    slogs.Object  // in the log
 	slots   chan struct{} // holds an item for each open connection; nil: any number
 	rate    *rate.Limiter // of accepting; nil: any
 	leaving chan struct{} // closed when the drain begins
@@ -42,7 +47,7 @@ func newRun(s Service, sockets []*socket.Socket, o Options) *run {
 		service: s, opts: o, own: sockets,
 		passed: make(chan struct{}), leaving: make(chan struct{}), gone: make(chan struct{}), emptied: make(chan struct{}, 1),
 		changed: make(chan struct{}, 1), started: make(chan bool, 1), waiting: map[any]bool{}, conns: map[io.Closer]struct{}{},
-		manners: o.Manners.Over(s.Manners),
+		manners: o.Manners.Over(s.Manners), self: slogs.Object{Addr: slogs.NextAddr(), Name: s.Name},
 	}
 	if n := r.manners.MaxConns; n > 0 {
 		r.slots = make(chan struct{}, n)
@@ -76,6 +81,11 @@ func (r *run) sockets() Sockets {
 		}
 		all[i] = &c
 	}
+	if r.draining { // told so before it began
+		for _, d := range r.doors {
+			d.Close()
+		}
+	}
 	return all
 }
 
@@ -87,12 +97,25 @@ func (r *run) waits(at any) {
 	all := first && len(r.waiting) == 0
 	r.mu.Unlock()
 	if all {
+		r.milestone("serving", slog.String("at", r.places()))
 		r.opts.OnReady()
 	}
 }
 
+// places are where the sockets are, for people.
+func (r *run) places() string {
+	all := make([]string, len(r.own))
+	for i, s := range r.own {
+		all[i] = s.String()
+	}
+	return strings.Join(all, " ")
+}
+
 // add counts a connection.
 func (r *run) add(c io.Closer) {
+	if r.opts.Logger.Enabled(context.Background(), slogs.LevelObject) {
+		r.event(connection(addressOf(c)), slogs.Created, "Created by "+slogs.Address(r.self.Addr), peerOf(c))
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.conns[c] = struct{}{}
@@ -101,10 +124,17 @@ func (r *run) add(c io.Closer) {
 }
 
 func (r *run) remove(c io.Closer) {
+	if r.forget(c) && r.opts.Logger.Enabled(context.Background(), slogs.LevelObject) {
+		r.event(connection(addressOf(c)), slogs.Destroyed, "Destroyed")
+	}
+}
+
+// forget reports whether the connection was there.
+func (r *run) forget(c io.Closer) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, ok := r.conns[c]; !ok {
-		return
+		return false
 	}
 	delete(r.conns, c)
 	r.changeLocked()
@@ -117,6 +147,7 @@ func (r *run) remove(c io.Closer) {
 	if r.slots != nil {
 		<-r.slots
 	}
+	return true
 }
 
 func (r *run) changeLocked() {

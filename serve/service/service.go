@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/socket"
 	"github.com/universal-server/become/serve/wire"
@@ -135,8 +136,10 @@ type Options struct {
 	DrainWithin time.Duration
 	// OnReady is called once when the service is ready.
 	OnReady func()
-	// Logger. Default: none.
+	// Logger gets what happens; with events of connections and requests at slogs.LevelObject. Default: none.
 	Logger *slog.Logger
+	// Logs, if it is not nil, becomes what a keeper says of the process's log. See RunKept.
+	Logs *slogs.Program
 }
 
 // check says why the service cannot be run so.
@@ -193,7 +196,9 @@ func Run(ctx context.Context, s Service, sockets []*socket.Socket, opts *Options
 
 // run serves until ctx ends, then drains for as long as within says, and stops.
 func (r *run) run(ctx context.Context, within func() time.Duration) error {
-	err := r.serve(ctx, within)
+	r.event(r.self, slogs.Created, "Created by "+slogs.Address(slogs.Process))
+	defer r.event(r.self, slogs.Destroyed, "Destroyed")
+	err := r.serve(slogs.With(ctx, r.self), within)
 	if wrong := r.stop(ctx, within); wrong != nil {
 		return errors.Join(err, wrong)
 	}
@@ -237,6 +242,7 @@ func (r *run) serve(ctx context.Context, within func() time.Duration) error {
 // drain ends the accepting and waits until all is done, or the time is over.
 func (r *run) drain(served chan error, joined guest, within time.Duration) error {
 	r.startDrain()
+	r.milestone("stopping", slog.Int("connections", r.open()))
 	late := time.NewTimer(within)
 	defer late.Stop()
 	var err error

@@ -4,6 +4,7 @@
 //	keeper ──Start──▶ process      become this service, on these sockets
 //	keeper ◀─Ready─── process      I accept
 //	keeper ◀─Stats─── process      what is open, at most every 250 ms
+//	keeper ──Log────▶ process      log at this level from now on
 //	keeper ──Drain──▶ process      accept no more, end what is open, leave
 //	keeper ◀─Failed── process      I cannot, and why
 //

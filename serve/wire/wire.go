@@ -15,6 +15,7 @@ type ToProcess struct {
 	Start *Start `json:"start,omitempty"`
 	Share *Share `json:"share,omitempty"`
 	Drain *Drain `json:"drain,omitempty"`
+	Log   *Log   `json:"log,omitempty"`
 }
 
 // Start tells the process what to become.
@@ -33,10 +34,23 @@ type Start struct {
 	Certificate *Certificate `json:"certificate,omitempty"`
 	// Bus is where requests to the service's name come from besides. Nil: from nowhere.
 	Bus *Bus `json:"bus,omitempty"`
+	// Log is how it logs. Nil: as the zero Log says.
+	Log *Log `json:"log,omitempty"`
 	// Share is the process's part of the machine. Nil: all of it.
 	Share *Share `json:"share,omitempty"`
 	// Sockets describes the inherited descriptors after the line's, in their order.
 	Sockets []Socket `json:"sockets"`
+}
+
+// Log is how a process logs, with log/slog on its standard error, unless its program has its own way. Told again it changes
+// the level alone. What the receiver does not know, of another version, it takes for empty.
+type Log struct {
+	// Level is a name that package slogs knows. Empty: CONSOLE.
+	Level string `json:"level,omitempty"`
+	// Format: seed, json or text. Empty: seed.
+	Format string `json:"format,omitempty"`
+	// PID says whether the lines tell the process.
+	PID bool `json:"pid,omitempty"`
 }
 
 // Bus is how a process reaches the fleet's bus.

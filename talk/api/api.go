@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/slogs"
 )
 
 var goodName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
@@ -27,7 +28,7 @@ type Options struct {
 	MaxRequests int
 	// Classes are handlers that are methods; New adds them to the others.
 	Classes []*Class
-	// Logger gets panics. Default: none.
+	// Logger gets panics, and each message at slogs.LevelObject. Default: none.
 	Logger *slog.Logger
 }
 
@@ -105,6 +106,7 @@ func (a *API) Find(name string) (*Handler, error) {
 	if h := a.byName[name]; h != nil {
 		return h, nil
 	}
+	a.tellDropped(name)
 	if len(a.handlers) == 0 {
 		return nil, fault.Text(fault.NotFound, "find request", shown(name), "the API has none")
 	}
@@ -145,6 +147,13 @@ func (a *API) Call(ctx context.Context, h *Handler, in reflect.Value) (Reply, er
 		return Reply{}, fault.Text(fault.Busy, "answer", h.Name, "too many requests are under way").WithHint("try again in a moment")
 	}
 	defer func() { <-a.slots }()
+	if a.opts.Logger.Enabled(ctx, slogs.LevelObject) {
+		return a.toldCall(ctx, h, in)
+	}
+	return a.call(ctx, h, in)
+}
+
+func (a *API) call(ctx context.Context, h *Handler, in reflect.Value) (Reply, error) {
 	out, err := a.protected(ctx, h, in)
 	if err == nil {
 		return h.reply(out)
