@@ -505,6 +505,18 @@ func environ() []string {
 	return out
 }
 
+// serviceEnviron is what a service's process inherits: where its node is, so that it finds the same fleet, if it may
+// read the key.
+func (n *Node) serviceEnviron() []string {
+	env := append(environ(), home.Env+"="+n.home.Dir())
+	if path, err := filepath.Abs(n.opts.Key); n.opts.Key != "" && err == nil {
+		if _, err := os.Stat(path); err == nil { // a file: the key itself is in nobody's environment
+			env = append(env, fleet.EnvKey+"="+path)
+		}
+	}
+	return env
+}
+
 func short(digest string) string {
 	if len(digest) > 12 {
 		return digest[:12]

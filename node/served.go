@@ -337,7 +337,7 @@ func fetched(err error) error {
 // program returns the executable of an edition, which is kept until release.
 func (v *served) program(ctx context.Context, e role.Edition) (p master.Program, err error) {
 	n := v.s.n
-	p.Env, p.Dir, p.Label = environ(), n.home.Dir(), e.What()
+	p.Env, p.Dir, p.Label = n.serviceEnviron(), n.home.Dir(), e.What()
 	if e.Stock != "" {
 		p.Path, err = n.hostProgram()
 		return p, err
