@@ -119,6 +119,8 @@ func Route(pattern string, h http.Handler) APIPart { return route{pattern, h} }
 //	GET /                              a page to read, and to try it on
 //	GET /openapi.json                  OpenAPI 3.1
 //
+// A socket that is named web, rest, xmlrpc or session, as with --listen xmlrpc=127.0.0.1:8000, has that door only; all others have all.
+//
 // See the packages talk/door/web, talk/door/xmlrpc and talk/door/session for what they promise.
 func API(name string, parts ...APIPart) *Server {
 	p := &apiParts{}
@@ -170,24 +172,29 @@ func (p *apiParts) handler(name string) (http.Handler, *api.API, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	door := withResources(resources, web.New(a, &web.Options{
+	requests := web.New(a, &web.Options{
 		MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Resources: described, Logger: slogs.Default(),
-	}))
-	door = p.withSessions(a, door)
+	})
+	door := p.withSessions(a, withResources(resources, requests))
 	calls := xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody})
+	one := map[string]http.Handler{
+		doorWeb: requests, doorXMLRPC: calls,
+		doorREST:    withResources(resources, noDoor(http.StatusNotFound, "there is no such resource")),
+		doorSession: p.withSessions(a, noDoor(http.StatusUpgradeRequired, "a session is a WebSocket")),
+	}
 	if len(p.routes) == 0 {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		return atSockets(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == rpcPath {
 				calls.ServeHTTP(w, r)
 				return
 			}
 			door.ServeHTTP(w, r)
-		}), a, nil
+		}), one), a, nil
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", door)
 	mux.Handle(rpcPath, calls)
-	return mux, a, p.addRoutes(name, mux)
+	return atSockets(mux, one), a, p.addRoutes(name, mux)
 }
 
 const rpcPath = "/RPC2"

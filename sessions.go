@@ -36,12 +36,13 @@ type SessionOptions struct {
 
 // withSessions puts the door of sessions before another.
 func (p *apiParts) withSessions(a *api.API, other http.Handler) http.Handler {
-	o := p.opts.Sessions
-	p.sessions = session.New(a, &session.Options{
-		MaxRequests: o.MaxRequests, MaxMessage: p.opts.MaxBody, MaxQueue: o.MaxQueue, MaxQueueBytes: o.MaxQueueBytes,
-		WriteWithin: o.WriteWithin, PingEvery: o.PingEvery, PongWithin: o.PongWithin,
-		Origins: p.opts.Origins, Logger: slogs.Default(),
-	})
+	if o := p.opts.Sessions; p.sessions == nil {
+		p.sessions = session.New(a, &session.Options{
+			MaxRequests: o.MaxRequests, MaxMessage: p.opts.MaxBody, MaxQueue: o.MaxQueue, MaxQueueBytes: o.MaxQueueBytes,
+			WriteWithin: o.WriteWithin, PingEvery: o.PingEvery, PongWithin: o.PongWithin,
+			Origins: p.opts.Origins, Logger: slogs.Default(),
+		})
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if session.Asked(r) {
 			p.sessions.ServeHTTP(w, r)
