@@ -12,6 +12,7 @@ import (
 	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/edge"
 	"github.com/universal-server/become/talk/door/session"
 	"github.com/universal-server/become/talk/door/web"
 	"github.com/universal-server/become/talk/door/xmlrpc"
@@ -41,6 +42,8 @@ type APIOptions struct {
 	MaxBody int64
 	// Origins are the origins that browsers may call from, "*" for any (CORS). Default: none but its own.
 	Origins []string
+	// Observe says where it tells how it is: /metrics, /healthz and /readyz.
+	Observe ObserveOptions
 	// Sessions are those of its sessions.
 	Sessions SessionOptions
 	// Service are those of the service that it is.
@@ -54,6 +57,7 @@ type apiParts struct {
 	handlers []*api.Handler
 	classes  []*api.Class
 	sessions *session.Door
+	observer *observer
 	routes   []route
 	settings any
 
@@ -118,6 +122,7 @@ func Route(pattern string, h http.Handler) APIPart { return route{pattern, h} }
 //	GET, PUT, … /notes/milk            a Resource and its items
 //	GET /                              a page to read, and to try it on
 //	GET /openapi.json                  OpenAPI 3.1
+//	GET /metrics, /healthz, /readyz    how it is, see ObserveOptions
 //
 // A socket that is named web, rest, xmlrpc or session, as with --listen xmlrpc=127.0.0.1:8000, has that door only; all others have all.
 //
@@ -161,22 +166,24 @@ func (p *apiParts) handler(name string) (http.Handler, *api.API, error) {
 	if p.err != nil {
 		return nil, nil, p.err
 	}
+	p.observer = newObserver(p.opts.Observe)
 	a, err := api.New(name, p.handlers, &api.Options{
 		Doc: p.opts.Doc, Version: p.opts.Version, Timeout: p.opts.Timeout, MaxRequests: p.opts.MaxRequests,
-		Classes: p.classes, Logger: slogs.Default(),
+		Classes: p.classes, Meter: p.observer.metrics, Logger: slogs.Default(),
 	})
 	if err != nil {
 		return nil, nil, err
 	}
+	p.observer.metrics.Cover(a)
 	resources, described, err := p.makeResources(a)
 	if err != nil {
 		return nil, nil, err
 	}
-	requests := web.New(a, &web.Options{
+	requests := p.observer.before(a, web.New(a, &web.Options{
 		MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Resources: described, Logger: slogs.Default(),
-	})
+	}))
 	door := p.withSessions(a, withResources(resources, requests))
-	calls := xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody})
+	calls := edge.Handler(xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody}))
 	one := map[string]http.Handler{
 		doorWeb: requests, doorXMLRPC: calls,
 		doorREST:    withResources(resources, noDoor(http.StatusNotFound, "there is no such resource")),
@@ -209,7 +216,7 @@ func (p *apiParts) addRoutes(name string, mux *http.ServeMux) (err error) {
 	}()
 	for _, one := range p.routes {
 		at = one.pattern
-		mux.Handle(one.pattern, one.handler)
+		mux.Handle(one.pattern, edge.Handler(one.handler))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/keep/collection"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/edge"
 	"github.com/universal-server/become/talk/door/rest"
 	"github.com/universal-server/become/talk/door/web"
 )
@@ -213,7 +214,7 @@ func withResources(all map[string]*rest.Resource, door http.Handler) http.Handle
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 		if one := all[first]; one != nil {
-			one.ServeHTTP(w, r)
+			one.ServeHTTP(w, r.WithContext(edge.Mark(w, r)))
 			return
 		}
 		door.ServeHTTP(w, r)
@@ -235,6 +236,9 @@ func (a around) addTo(p *apiParts) {
 func (p *apiParts) surrounded(h http.Handler) http.Handler {
 	for i := len(p.arounds) - 1; i >= 0; i-- {
 		h = p.arounds[i](h)
+	}
+	if len(p.arounds) > 0 {
+		h = edge.Handler(h)
 	}
 	return h
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/edge"
 	"github.com/universal-server/become/talk/door/session"
 )
 
@@ -37,6 +38,7 @@ type SessionOptions struct {
 // withSessions puts the door of sessions before another.
 func (p *apiParts) withSessions(a *api.API, other http.Handler) http.Handler {
 	if o := p.opts.Sessions; p.sessions == nil {
+		p.observer.sessions = func() int { return p.sessions.Open() }
 		p.sessions = session.New(a, &session.Options{
 			MaxRequests: o.MaxRequests, MaxMessage: p.opts.MaxBody, MaxQueue: o.MaxQueue, MaxQueueBytes: o.MaxQueueBytes,
 			WriteWithin: o.WriteWithin, PingEvery: o.PingEvery, PongWithin: o.PongWithin,
@@ -45,7 +47,7 @@ func (p *apiParts) withSessions(a *api.API, other http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if session.Asked(r) {
-			p.sessions.ServeHTTP(w, r)
+			p.sessions.ServeHTTP(w, r.WithContext(edge.Mark(w, r)))
 			return
 		}
 		other.ServeHTTP(w, r)
@@ -57,6 +59,7 @@ func (p *apiParts) lives(s *Server, a *api.API) {
 	s.service.Start, s.service.Stop = a.Start, a.Stop
 	serve := s.service.Serve
 	s.service.Serve = func(ctx context.Context, sockets service.Sockets) error {
+		defer p.observer.serving(ctx)()
 		stop := context.AfterFunc(ctx, p.sessions.Leave)
 		defer stop()
 		err := serve(ctx, sockets)

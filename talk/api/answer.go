@@ -18,6 +18,7 @@ const lateBy = 50 * time.Millisecond
 //
 // Why a timer that answers in the handler's place, and not a goroutine for each handler? It costs nothing when all is well.
 func (a *API) Answer(ctx context.Context, h *Handler, in reflect.Value, answer func(r Reply, err error, late bool)) {
+	answer = a.metered(h, answer)
 	timeout := a.Timeout(h)
 	if timeout == 0 {
 		r, err := a.Call(ctx, h, in)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/slogs"
+	"github.com/universal-server/become/ground/trace"
 )
 
 var goodName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
@@ -28,6 +29,8 @@ type Options struct {
 	MaxRequests int
 	// Classes are handlers that are methods; New adds them to the others.
 	Classes []*Class
+	// Meter is told of requests. Default: nobody is.
+	Meter Meter
 	// Logger gets panics, and each message at slogs.LevelObject. Default: none.
 	Logger *slog.Logger
 }
@@ -146,7 +149,8 @@ func (a *API) Call(ctx context.Context, h *Handler, in reflect.Value) (Reply, er
 	default:
 		return Reply{}, fault.Text(fault.Busy, "answer", h.Name, "too many requests are under way").WithHint("try again in a moment")
 	}
-	defer func() { <-a.slots }()
+	a.running(h, 1)
+	defer func() { a.running(h, -1); <-a.slots }()
 	if a.opts.Logger.Enabled(ctx, slogs.LevelObject) {
 		return a.toldCall(ctx, h, in)
 	}
@@ -164,7 +168,7 @@ func (a *API) call(ctx context.Context, h *Handler, in reflect.Value) (Reply, er
 func (a *API) protected(ctx context.Context, h *Handler, in reflect.Value) (out any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			a.opts.Logger.Error("a handler panicked", "api", a.Name, "request", h.Name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			a.opts.Logger.ErrorContext(ctx, "a handler panicked", "api", a.Name, "request", h.Name, "request_id", trace.RequestID(ctx), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			err = fault.Text(fault.Internal, "answer", h.Name, fmt.Sprintf("the handler panicked: %v", p))
 		}
 	}()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/talk/door/problem"
 )
 
@@ -24,7 +25,14 @@ type Answer struct {
 func Request(ctx context.Context, b bus.Messenger, name, request string, data []byte) (Answer, error) {
 	const op = "request"
 	id := name + "." + request
-	m, err := b.Request(ctx, bus.Message{Subject: id, Data: data})
+	ask := bus.Message{Subject: id, Data: data}
+	trace.Inject(ctx, func(name, value string) {
+		if ask.Header == nil {
+			ask.Header = map[string]string{}
+		}
+		ask.Header[name] = value
+	})
+	m, err := b.Request(ctx, ask)
 	if err != nil {
 		return Answer{}, fault.New(fault.KindOf(err), op, id, cause(err))
 	}

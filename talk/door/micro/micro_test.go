@@ -22,6 +22,7 @@ import (
 	"github.com/universal-server/become/ground/bus/mem"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/key"
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/micro"
 )
@@ -235,4 +236,35 @@ func TestService_LosesNothingWhenItLeaves(t *testing.T) {
 	}
 	over.Store(true)
 	wg.Wait()
+}
+
+func TestService_KnowsTheRequestAsItsClientDoes(t *testing.T) {
+	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	h, err := api.Handle(func(ctx context.Context, _ Hang) (string, error) {
+		return trace.RequestID(ctx) + " " + trace.From(ctx).String(), nil
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := api.New("who", []*api.Handler{h}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var server mem.Server
+	b := server.Connect()
+	defer b.Close()
+	s, err := micro.Serve(t.Context(), b, a, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	place, _ := trace.Parse(parent, "")
+	got, err := micro.Request(trace.Mark(t.Context(), "mine", place), b, "who", "Hang", nil)
+	if err != nil || string(got.Value) != `"mine `+parent+`"` {
+		t.Errorf("got %s, %v", got.Value, err)
+	}
+	got, err = micro.Request(t.Context(), b, "who", "Hang", nil)
+	if text := string(got.Value); err != nil || len(text) < 18 || !strings.HasSuffix(text, ` "`) {
+		t.Errorf("without: got %s, %v", got.Value, err)
+	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/problem"
 )
@@ -140,11 +141,22 @@ func (s *Service) request(e *endpoint, m bus.Message) {
 		begun := time.Now()
 		in, err := decode(e.handler, m.Data)
 		if err != nil {
+			s.api.Refuse(e.handler, err)
 			s.answer(e, m, begun, api.Reply{}, err)
 			return
 		}
-		s.api.Answer(s.ctx, e.handler, in, func(r api.Reply, err error, _ bool) { s.answer(e, m, begun, r, err) })
+		s.api.Answer(marked(s.ctx, m), e.handler, in, func(r api.Reply, err error, _ bool) { s.answer(e, m, begun, r, err) })
 	})
+}
+
+// marked is the context of a request with what it is known by; see package ground/trace.
+func marked(ctx context.Context, m bus.Message) context.Context {
+	id := m.Header[trace.RequestField]
+	if !trace.GoodRequestID(id) {
+		id = trace.NewRequestID()
+	}
+	place, _ := trace.Parse(m.Header[trace.ParentField], m.Header[trace.StateField])
+	return trace.Mark(ctx, id, place)
 }
 
 // decode reads a message: JSON, or the words of a query.

@@ -25,6 +25,8 @@ type Problem struct {
 	Hint string `json:"hint,omitempty"`
 	// Errors are what is wrong with a message.
 	Errors message.Problems `json:"errors,omitempty"`
+	// RequestID is that of the answer; Write sets it.
+	RequestID string `json:"request_id,omitempty"`
 	// Header goes with it: Allow, Accept.
 	Header http.Header `json:"-"`
 }
@@ -85,7 +87,7 @@ func Of(err error) *Problem {
 // Write answers with an error.
 func Write(w http.ResponseWriter, err error) {
 	p := *Of(err)
-	p.Title = http.StatusText(p.Status)
+	p.Title, p.RequestID = http.StatusText(p.Status), w.Header().Get("X-Request-Id")
 	body, err := json.Marshal(&p)
 	if err != nil { // a text of it is no UTF-8, which Marshal mends; there is no other
 		body = []byte("{}")

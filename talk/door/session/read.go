@@ -74,6 +74,7 @@ func (s *session) take(data []byte) {
 		err = r.Value.Decode(h.In, in)
 	}
 	if err != nil {
+		s.door.api.Refuse(h, err)
 		s.wg.Go(func() { s.answer(r.ID, api.Reply{}, err) })
 		return
 	}

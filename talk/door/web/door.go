@@ -2,10 +2,12 @@ package web
 
 import (
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/edge"
 	"github.com/universal-server/become/talk/door/origin"
 	"github.com/universal-server/become/talk/door/problem"
 )
@@ -29,28 +31,20 @@ type door struct {
 }
 
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx := edge.Mark(w, r)
 	if d.asked(w, r) {
 		return
 	}
 	if d.describes(w, r) {
 		return
 	}
-	h, err := d.api.Find(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])
+	h, form, in, err := d.accept(r)
 	if err != nil {
+		d.api.Refuse(h, err)
 		problem.Write(w, err)
 		return
 	}
-	form, err := wants(r)
-	if err != nil {
-		problem.Write(w, err)
-		return
-	}
-	in, err := d.read(r, h)
-	if err != nil {
-		problem.Write(w, err)
-		return
-	}
-	d.api.Answer(r.Context(), h, in, func(reply api.Reply, err error, late bool) {
+	d.api.Answer(ctx, h, in, func(reply api.Reply, err error, late bool) {
 		if late {
 			w.Header().Set("Connection", "close") // the handler still has it
 		}
@@ -70,4 +64,15 @@ func (d *door) asked(w http.ResponseWriter, r *http.Request) bool {
 	w.Header().Set("Allow", allowed)
 	w.WriteHeader(http.StatusNoContent)
 	return true
+}
+
+// accept finds who is asked, for what and how.
+func (d *door) accept(r *http.Request) (h *api.Handler, f form, in reflect.Value, err error) {
+	if h, err = d.api.Find(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]); err != nil {
+		return nil, f, in, err
+	}
+	if f, err = wants(r); err == nil {
+		in, err = d.read(r, h)
+	}
+	return h, f, in, err
 }

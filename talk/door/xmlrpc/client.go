@@ -10,6 +10,7 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
+	"github.com/universal-server/become/ground/trace"
 )
 
 // maxAnswer bounds what a client reads.
@@ -39,6 +40,7 @@ func Call(ctx context.Context, client *http.Client, address, method string, para
 	if client == nil {
 		client = http.DefaultClient
 	}
+	trace.Inject(ctx, r.Header.Set)
 	res, err := client.Do(r)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -114,6 +114,7 @@ func (d *door) call(ctx context.Context, method string, params []any, outer bool
 	}
 	h, err := d.api.Find(method)
 	if err != nil {
+		d.api.Refuse(nil, err)
 		return nil, fmt.Errorf("method %.100q is not supported: %w", method, err)
 	}
 	in := reflect.New(h.In.Go()).Elem()
@@ -122,7 +123,9 @@ func (d *door) call(ctx context.Context, method string, params []any, outer bool
 		err = h.In.DecodeTree(tree, in)
 	}
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "call", h.Name, err)
+		err = fault.New(fault.Invalid, "call", h.Name, err)
+		d.api.Refuse(h, err)
+		return nil, err
 	}
 	reply, err := d.within(ctx, h, in)
 	if err != nil {
@@ -133,27 +136,14 @@ func (d *door) call(ctx context.Context, method string, params []any, outer bool
 
 // within runs a handler and does not wait for it longer than its deadline.
 func (d *door) within(ctx context.Context, h *api.Handler, in reflect.Value) (api.Reply, error) {
-	timeout := d.api.Timeout(h)
-	if timeout == 0 {
-		return d.api.Call(ctx, h, in)
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
 	type outcome struct {
 		reply api.Reply
 		err   error
 	}
 	done := make(chan outcome, 1)
-	go func() { // a handler that never returns keeps its place in the API, which bounds them
-		reply, err := d.api.Call(ctx, h, in)
-		done <- outcome{reply, err}
-	}()
-	select {
-	case o := <-done:
-		return o.reply, o.err
-	case <-ctx.Done():
-		return api.Reply{}, fault.Text(fault.KindOf(ctx.Err()), "answer", h.Name, "the handler did not answer within "+timeout.String())
-	}
+	go d.api.Answer(ctx, h, in, func(reply api.Reply, err error, _ bool) { done <- outcome{reply, err} }) // a handler that never returns keeps its place in the API, which bounds them
+	o := <-done
+	return o.reply, o.err
 }
 
 // arguments gives the parameters the names of the message's fields.

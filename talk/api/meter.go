@@ -1,0 +1,41 @@
+package api
+
+import "time"
+
+// Meter is told of requests, whatever door they come through. Its methods are called by several goroutines at the same
+// time, and are to return at once.
+type Meter interface {
+	// Running is called with 1 when a handler begins, and with -1 when it has returned.
+	Running(h *Handler, change int)
+	// Answered is called when an answer is there: a reply, or an error, as that the handler is late. took is what the client
+	// waited for it.
+	Answered(h *Handler, took time.Duration, err error)
+	// Refused is called when a request does not come to a handler. h is nil when there is none.
+	Refused(h *Handler, err error)
+}
+
+// Refuse notes for the meter that a door refused a request; h is nil when no handler was found.
+func (a *API) Refuse(h *Handler, err error) {
+	if a.opts.Meter != nil {
+		a.opts.Meter.Refused(h, err)
+	}
+}
+
+// running notes that a handler begins, or has returned.
+func (a *API) running(h *Handler, change int) {
+	if a.opts.Meter != nil {
+		a.opts.Meter.Running(h, change)
+	}
+}
+
+// metered is an answer that the meter is told of first.
+func (a *API) metered(h *Handler, answer func(Reply, error, bool)) func(Reply, error, bool) {
+	if a.opts.Meter == nil {
+		return answer
+	}
+	begun := time.Now()
+	return func(r Reply, err error, late bool) {
+		a.opts.Meter.Answered(h, time.Since(begun), err)
+		answer(r, err, late)
+	}
+}
