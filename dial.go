@@ -14,6 +14,12 @@ import (
 // Client is a session with an API, see [DialAPI]. Its methods may be called from several goroutines.
 type Client = client.Client
 
+// Asker is where requests of an API go to: a [Client], or what [Fleet.API] returns.
+type Asker interface {
+	// Ask sends a request, v of type t; see the function Ask.
+	Ask(ctx context.Context, name string, t *message.Type, v reflect.Value) (Reply, error)
+}
+
 // DialOptions are the wishes of a [Client]. The zero value means the defaults.
 type DialOptions = client.Options
 
@@ -44,19 +50,19 @@ func DialAPI(ctx context.Context, address string, opts ...DialOptions) (*Client,
 func Receive[In any](f func(ctx context.Context, m In)) Receiver { return client.Receive(f) }
 
 // Ask sends a request, named by in's Go type, and waits for its answer, an Out: ctx's deadline bounds it, or else
-// DialOptions.Timeout. The error has the kind that the server said. An answer of a struct type with another name is Invalid: of a
+// DialOptions.Timeout, and 30 s at the bus. The error has the kind that the server said. An answer of a struct type with another name is Invalid: of a
 // request that has several, ask for a [Reply]. Several at once: see [Async].
-func Ask[Out, In any](ctx context.Context, c *Client, in In) (Out, error) {
-	return AskNamed[Out](ctx, c, reflect.TypeFor[In]().Name(), in)
+func Ask[Out, In any](ctx context.Context, to Asker, in In) (Out, error) {
+	return AskNamed[Out](ctx, to, reflect.TypeFor[In]().Name(), in)
 }
 
 // AskNamed is [Ask] for a request that is named otherwise than its message's type, as a method is.
-func AskNamed[Out, In any](ctx context.Context, c *Client, name string, in In) (out Out, err error) {
+func AskNamed[Out, In any](ctx context.Context, to Asker, name string, in In) (out Out, err error) {
 	t, err := message.Of(reflect.TypeFor[In]())
 	if err != nil {
 		return out, fault.New(fault.Invalid, "ask", name, err)
 	}
-	r, err := c.Ask(ctx, name, t, reflect.ValueOf(&in).Elem())
+	r, err := to.Ask(ctx, name, t, reflect.ValueOf(&in).Elem())
 	if err != nil {
 		return out, err
 	}

@@ -69,6 +69,9 @@ type Reply struct {
 	value frame.Value
 }
 
+// NewReply is what came another way than over a session, as JSON.
+func NewReply(name string, text []byte) Reply { return Reply{name, frame.JSONValue(text)} }
+
 // Decode reads it into v, a pointer. Fields that v does not have are passed over. fault.Invalid when it does not fit.
 func (r Reply) Decode(v any) error {
 	to := reflect.ValueOf(v)

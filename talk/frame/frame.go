@@ -33,6 +33,9 @@ type Value struct {
 	tree any    // or a tree
 }
 
+// JSONValue is a message that came as JSON.
+func JSONValue(text []byte) Value { return Value{text: text} }
+
 // Decode reads it as a value of a type into v, as [message.Type.Decode] does.
 func (v Value) Decode(t *message.Type, into reflect.Value) error {
 	switch {
