@@ -18,7 +18,8 @@ import (
 type ServiceOptions struct {
 	// Settings is a pointer to a struct that is filled before the service begins; what it
 	// holds are the factory settings. See package ground/settings for what it may be made of, and where settings come
-	// from when the program runs alone; a keeper passes its own. What it does not know is an error.
+	// from when the program runs alone; a keeper passes its own. What it does not know is an error. See [LiveSettings] for
+	// those that change while the service runs.
 	Settings any
 	// Ready returns nil when connections may come; none is taken before. Default: at once.
 	Ready func(ctx context.Context) error
@@ -127,6 +128,7 @@ func newServer(name string, kind service.Kind, missing bool, opts []ServiceOptio
 	}
 	if o.Settings != nil {
 		s.service.Configure = func(data json.RawMessage) error { return settings.Update(o.Settings, data) }
+		s.service.Reconfigure = reconfigure(o.Settings)
 	}
 	return s
 }

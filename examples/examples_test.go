@@ -42,6 +42,7 @@ var examples = map[string]func(t *testing.T, p program){
 	"echoserver":  echoserver,
 	"crunch":      crunch,
 	"factorial":   factorial,
+	"greeting":    greets,
 	"futures":     futures,
 	"handoff":     handoff,
 	"hello":       hello,
@@ -59,7 +60,7 @@ var examples = map[string]func(t *testing.T, p program){
 
 // services are those examples that serve: they are not run on a fleet.
 var services = map[string]bool{
-	"casvariants": true, "chat": true, "crunch": true, "echoserver": true, "handoff": true, "hello": true, "notes": true, "prefork": true, "swap": true, "timeserver": true,
+	"casvariants": true, "chat": true, "crunch": true, "echoserver": true, "greeting": true, "handoff": true, "hello": true, "notes": true, "prefork": true, "swap": true, "timeserver": true,
 	"helloapp": true, "person": true, "xmlrpc": true,
 }
 
@@ -424,6 +425,16 @@ func hello(t *testing.T, p program) {
 	}
 	p.endsWith(t, int(syscall.EADDRINUSE), "(address already in use)", "--listen", addr)
 	p.fails(t, `"nonsense" is no flag`, "nonsense")
+	interrupt()
+}
+
+// greets is asked with its factory settings, and refuses bad ones; cmd/become/testdata/live.txtar changes them.
+func greets(t *testing.T, p program) {
+	addr, interrupt := serving(t, p)
+	if got := get(t, "http://"+addr); !strings.HasPrefix(got, "hello world from process ") {
+		t.Errorf("got %q", got)
+	}
+	p.fails(t, "greeting: must have at least", "--greeting=")
 	interrupt()
 }
 

@@ -2,15 +2,12 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/universal-server/become/ground/bundle"
-	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/key"
 	"github.com/universal-server/become/ground/logs"
 	"github.com/universal-server/become/serve/keeper"
@@ -283,97 +280,6 @@ func (v *served) undone() (role.Edition, string) {
 
 // told adds where something was.
 func (v *served) told(why string) string { return "on node " + v.s.n.ID() + ": " + why }
-
-// deploy starts an edition, or takes it back for all nodes if it cannot be started.
-func (v *served) deploy(ctx context.Context, r role.Role) error {
-	v.at("starting")
-	program, err := v.program(ctx, r.Now)
-	var spec master.Spec
-	if err == nil {
-		spec, err = v.spec(ctx, r.Now)
-	}
-	if err == nil {
-		err = v.master.Deploy(ctx, spec, program)
-	}
-	if err == nil {
-		v.mu.Lock()
-		v.before, v.edition, v.generation = v.edition, r.Now, v.master.Status().Generation
-		v.restarts = r.Restarts
-		v.mu.Unlock()
-		v.release()
-		return nil
-	}
-	v.release()
-	_, elsewhere := errors.AsType[*wrongPlatform](err)
-	if ctx.Err() != nil || r.Now.Proven || elsewhere || unreachable(err) {
-		return err
-	}
-	if back := v.s.store.TakeBack(ctx, v.name, r.Now.Number, v.told(err.Error())); back != nil {
-		return fmt.Errorf("%w; and it cannot be taken back: %v", err, back)
-	}
-	return err
-}
-
-// unreachable says that an error is the bus's, and nothing the edition can be blamed for.
-func unreachable(err error) bool {
-	_, ok := errors.AsType[*fetchError](err)
-	return ok
-}
-
-// fetchError says that code could not be had now.
-type fetchError struct{ error }
-
-func (e *fetchError) Unwrap() error { return e.error }
-
-// fetched marks the errors of a bus that cannot be reached.
-func fetched(err error) error {
-	switch fault.KindOf(err) {
-	case fault.NotFound, fault.Denied, fault.Invalid:
-		return err
-	}
-	return &fetchError{err}
-}
-
-// program returns the executable of an edition, which is kept until release.
-func (v *served) program(ctx context.Context, e role.Edition) (p master.Program, err error) {
-	n := v.s.n
-	p.Env, p.Dir, p.Label = n.serviceEnviron(), n.home.Dir(), e.What()
-	if e.Stock != "" {
-		p.Path, err = n.hostProgram()
-		return p, err
-	}
-	m, err := n.store.Manifest(ctx, e.Digest)
-	if err != nil {
-		return p, fetched(err)
-	}
-	if m.Kind != bundle.Native {
-		return p, fault.Text(fault.Invalid, "serve", v.name, "the bundle is no program")
-	}
-	if !m.RunsHere() {
-		return p, fault.New(fault.Invalid, "serve", v.name, &wrongPlatform{m.Platform()})
-	}
-	path, _, release, err := n.cache.Path(ctx, e.Digest, n.store)
-	if err != nil {
-		return p, fetched(err)
-	}
-	if v.releases[e.Digest] != nil {
-		release() // once is enough
-	} else {
-		v.releases[e.Digest] = release
-	}
-	p.Path = path
-	return p, nil
-}
-
-// release gives code back that cannot be needed again.
-func (v *served) release() {
-	for digest, f := range v.releases {
-		if digest != v.edition.Digest && digest != v.before.Digest {
-			f()
-			delete(v.releases, digest)
-		}
-	}
-}
 
 // adjust makes what serves as many and as fresh as the record says.
 func (v *served) adjust(ctx context.Context, r role.Role) error {

@@ -181,6 +181,19 @@ func Update(settings any, data []byte) error {
 	return update(typ, p.Elem(), data, false)
 }
 
+// Snapshot returns the settings as JSON that Update takes, without the envelope.
+func Snapshot(settings any) ([]byte, error) {
+	p := reflect.ValueOf(settings)
+	if p.Kind() != reflect.Pointer || p.IsNil() || p.Elem().Kind() != reflect.Struct {
+		return nil, errors.New("the settings are not a pointer to a struct")
+	}
+	typ, err := message.Of(p.Type().Elem())
+	if err != nil {
+		return nil, err
+	}
+	return typ.Append(nil, p.Elem())
+}
+
 func update(typ *message.Type, v reflect.Value, data []byte, wrapped bool) error {
 	var envelope map[string]json.RawMessage
 	err := json.Unmarshal(data, &envelope)

@@ -83,7 +83,7 @@ func (r *reading) all() error {
 // keeper reads what belongs to no slot.
 func (r *reading) keeper() (err error) {
 	k := r.k
-	k.last, k.procs, k.paused, k.report = r.Last, r.Procs, r.Paused, r.Report
+	k.last, k.procs, k.paused, k.report, k.orders = r.Last, r.Procs, r.Paused, r.Report, r.Orders
 	for _, text := range r.Unproven {
 		k.unproven = append(k.unproven, errors.New(text))
 	}
@@ -137,7 +137,7 @@ func (r *reading) generation(number uint64) (*generation, error) {
 		return nil, err
 	}
 	t := &trial{most: s.Trial.Most, deaths: s.Trial.Deaths, over: s.Trial.Over, err: unmarshal(s.Trial.Err)}
-	g := &generation{number: number, program: p, certificate: p.Certificate, trial: t}
+	g := &generation{number: number, program: p, certificate: p.Certificate, settings: settings{0, p.Settings}, trial: t}
 	r.gens[number] = g
 	return g, nil
 }

@@ -40,7 +40,7 @@ func (k *Keeper) Deploy(ctx context.Context, p Program, procs int) error {
 	defer k.mu.Unlock()
 	k.report = ""
 	if before != nil {
-		k.history = append(k.history, before.program)
+		k.history = append(k.history, before.nowLocked())
 		if extra := len(k.history) - historyKept; extra > 0 {
 			k.history = k.history[extra:]
 		}
@@ -114,7 +114,7 @@ func (k *Keeper) swap(ctx context.Context, p Program, procs int) (g, before *gen
 			WithHint("resume it first")
 	}
 	k.last++
-	g = &generation{number: k.last, program: p, certificate: p.Certificate, trial: t, procs: procs}
+	g = &generation{number: k.last, program: p, certificate: p.Certificate, settings: settings{0, p.Settings}, trial: t, procs: procs}
 	slots := k.startLocked(g, t, 1, procs)
 	k.mu.Unlock()
 	k.opts.Logger.Info("deploying", "generation", g.number, "program", p.Path, "procs", procs)
@@ -187,12 +187,11 @@ func (k *Keeper) undo(g, before *generation, why error) {
 	}
 	defer end()
 	k.mu.Lock()
-	stale, procs := k.current != g || k.paused, k.procs
+	stale, procs, p := k.current != g || k.paused, k.procs, before.nowLocked()
 	k.mu.Unlock()
 	if stale {
 		return
 	}
-	p := before.program
 	p.Certificate = reloaded(p.Certificate)
 	now, _, err := k.swap(k.open, p, procs)
 	if err != nil {

@@ -179,6 +179,15 @@ func TestHandover_WhoDiesMeanwhileIsReplaced(t *testing.T) {
 	}
 }
 
+func TestHandover_WhoTakesSettingsLiveStillDoes(t *testing.T) {
+	f := newFar(t, keeper.Options{})
+	f.do(order{Do: "deploy", Program: live("one"), Procs: 1})
+	f.do(order{Do: "exec"})
+	if !f.Processes[0].Live {
+		t.Errorf("got %+v", f.Processes[0])
+	}
+}
+
 func TestHandover_HalfMessagesAndLinesGoOn(t *testing.T) {
 	f := newFar(t, keeper.Options{})
 	f.do(order{Do: "deploy", Program: settings{Mode: "halves"}, Procs: 1})

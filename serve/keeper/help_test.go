@@ -52,8 +52,10 @@ func TestMain(m *testing.M) {
 type settings struct {
 	// Mode: serve; exit and panic before it is ready; hang: never ready; refuse: says why not; crash:
 	// a moment after it is ready; mute: closes its line; stubborn: does not drain; halves: at its first
-	// connection says half a message to the keeper and prints half a line, at the second the rest; share: says its number and its processors.
+	// connection says half a message to the keeper and prints half a line, at the second the rest; share: says its number and its processors;
+	// live: says Say, and takes other settings while it runs, or refuses, dies or says nothing if that is their Mode.
 	Mode string `json:"mode"`
+	Say  string `json:"say,omitempty"`
 	// File, if set: behaves so only while it exists, and serves else.
 	File string `json:"file,omitempty"`
 }
@@ -107,6 +109,8 @@ func serve() {
 	}
 	var serving sync.WaitGroup
 	var open, accepted, share atomic.Int64
+	var words atomic.Value
+	words.Store(set.Say)
 	share.Store(int64(start.Share.Processors))
 	stats := func() {
 		say(wire.FromProcess{Stats: &wire.Stats{Open: int(open.Load()), Accepted: uint64(accepted.Load())}})
@@ -132,6 +136,10 @@ func serve() {
 						stats()
 					}
 				}()
+				if set.Mode == "live" {
+					fmt.Fprintln(c, words.Load())
+					return
+				}
 				if set.Mode == "share" {
 					fmt.Fprintln(c, start.Process, share.Load())
 					return
@@ -143,7 +151,7 @@ func serve() {
 			})
 		}
 	})
-	say(wire.FromProcess{Ready: &wire.Ready{}})
+	say(wire.FromProcess{Ready: &wire.Ready{Live: set.Mode == "live"}})
 	fmt.Println("serving")
 	switch set.Mode {
 	case "crash":
@@ -157,6 +165,9 @@ func serve() {
 		if m.Share != nil {
 			share.Store(int64(m.Share.Processors))
 		}
+		if m.Settings != nil {
+			take(*m.Settings, &words, say)
+		}
 	}
 	if set.Mode == "stubborn" {
 		select {}
@@ -164,6 +175,24 @@ func serve() {
 	listener.Close()
 	serving.Wait()
 	syscall.Exit(0)
+}
+
+// take takes settings, or not.
+func take(o wire.Settings, words *atomic.Value, say func(wire.FromProcess)) {
+	var set settings
+	json.Unmarshal(o.Value, &set)
+	took := wire.Took{Number: o.Number}
+	switch set.Mode {
+	case "refuse":
+		took.Reason = "not that"
+	case "exit":
+		syscall.Exit(3)
+	case "hang":
+		return
+	default:
+		words.Store(set.Say)
+	}
+	say(wire.FromProcess{Took: &took})
 }
 
 // half says a half of a message, and prints one of a line.

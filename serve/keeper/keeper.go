@@ -110,6 +110,7 @@ type generation struct {
 	number      uint64
 	program     Program
 	certificate *cert.Pair // the program's, or what came after it; guarded by the keeper's mu
+	settings    settings   // likewise
 	trial       *trial
 	held        []string // see Status; guarded by the keeper's mu
 	procs       int      // it should have; 0 after a handover: the keeper's
@@ -144,6 +145,7 @@ type Keeper struct {
 	doing      string      // the operation under way
 	watched    *probation  // nil when there is none
 	standstill *standstill // the next one, or that under way
+	orders     uint64      // counts changes of settings
 }
 
 // New returns a keeper without processes. The sockets are those of programs that bring none of their

@@ -122,8 +122,7 @@ func (l *life) start() error {
 		spec.Stdout = l.stdout
 	}
 	order := wire.Start{
-		Service: g.program.Service, Generation: g.number, Process: l.s.status.Number, Settings: g.program.Settings,
-		Sockets: seats.sockets,
+		Service: g.program.Service, Generation: g.number, Process: l.s.status.Number, Sockets: seats.sockets,
 	}
 	if m := g.program.Manners; m != (manners.Manners{}) {
 		order.Manners = &m
@@ -134,6 +133,7 @@ func (l *life) start() error {
 	}
 	k.mu.Lock()
 	order.Share = &wire.Share{Processors: k.processorsLocked(g)}
+	order.Settings, l.s.taken, l.s.refused = g.settings.value, g.settings.number, ""
 	k.mu.Unlock()
 	child, err := process.Start(k.alive, spec)
 	seats.started()
@@ -144,7 +144,7 @@ func (l *life) start() error {
 	l.child, l.conn, l.seats, l.started = child, line.New(child.Control(), nil), seats, time.Now()
 	l.began()
 	l.s.set(func(st *ProcessStatus) {
-		st.State, st.PID, st.Started, st.Open, st.Accepted = Starting, child.PID(), l.started, 0, 0
+		st.State, st.PID, st.Started, st.Open, st.Accepted, st.Live = Starting, child.PID(), l.started, 0, 0, false
 		g.held = child.Held()
 		l.s.senders = seats.senders
 	})
@@ -213,6 +213,8 @@ func (l *life) follow() (killed string) {
 			l.hearOrNot(m, ok)
 		case n := <-l.s.share:
 			l.takeShare(n)
+		case o := <-l.s.orders:
+			l.takeSettings(o)
 		case <-stop:
 			l.late = alarm{}
 			l.deadline = alarmIn(l.drain())
@@ -261,9 +263,12 @@ func (l *life) hear(m wire.FromProcess) {
 			if st.State == Starting {
 				st.State = Ready
 			}
+			st.Live = m.Ready.Live
 		})
 	case m.Stats != nil:
 		l.s.set(func(st *ProcessStatus) { st.Open, st.Accepted = m.Stats.Open, m.Stats.Accepted })
+	case m.Took != nil:
+		l.s.set(func(*ProcessStatus) { l.s.taken, l.s.refused = m.Took.Number, shown([]byte(m.Took.Reason)) })
 	default:
 		l.hearFailed(m)
 	}

@@ -18,11 +18,14 @@ type slot struct {
 	crashes crashes       // of run
 	next    next          // how run begins
 	share   chan int      // holds the processors of the process, if they have changed
+	orders  chan settings // holds its settings, if they have changed
 
 	// Guarded by k.mu:
 	status  ProcessStatus
 	still   *still            // while the slot stands still
 	senders []*handoff.Sender // of the process, by socket; see seats
+	taken   uint64            // number of the last settings that the process took or refused
+	refused string            // why, if it did
 }
 
 // next is what a slot does next: it goes on with a process, hears that one is lost, or starts one after
@@ -35,7 +38,7 @@ type next struct {
 
 func newSlot(k *Keeper, g *generation, t *trial, number int) *slot {
 	return &slot{
-		k: k, gen: g, trial: t, stopped: make(chan struct{}), share: make(chan int, 1),
+		k: k, gen: g, trial: t, stopped: make(chan struct{}), share: make(chan int, 1), orders: make(chan settings, 1),
 		status: ProcessStatus{ID: ID{g.number, number}, State: Starting, Started: time.Now()},
 	}
 }

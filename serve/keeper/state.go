@@ -24,6 +24,7 @@ type Handover struct {
 	Procs       int               `json:"procs"`
 	Paused      bool              `json:"paused,omitempty"`
 	Report      string            `json:"report,omitempty"`
+	Orders      uint64            `json:"orders,omitempty"`
 	Unproven    []string          `json:"unproven,omitempty"`
 	Sockets     []socketState     `json:"sockets"` // all that are used, each once
 	Default     []int             `json:"default"` // those given to New, by their place in Sockets
@@ -106,7 +107,7 @@ func (k *Keeper) state(out *reexec.Out) *Handover {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	w := &writing{
-		Handover: &Handover{Version: HandoverVersion, Last: k.last, Procs: k.procs, Paused: k.paused, Report: k.report},
+		Handover: &Handover{Version: HandoverVersion, Last: k.last, Procs: k.procs, Paused: k.paused, Report: k.report, Orders: k.orders},
 		out:      out, known: map[Socket]int{}, gens: map[*generation]bool{},
 	}
 	for _, err := range k.unproven {
@@ -172,7 +173,7 @@ func (w *writing) generation(g *generation) {
 		return
 	}
 	w.gens[g] = true
-	p := g.program
+	p := g.nowLocked()
 	p.Certificate = g.certificate // it may have been renewed
 	t := trialState{Most: g.trial.most, Deaths: g.trial.deaths, Over: g.trial.over, Err: marshal(g.trial.err)}
 	w.Generations = append(w.Generations, generationState{g.number, w.program(p), t})

@@ -35,6 +35,8 @@ type Status struct {
 	Paused     bool
 	// Probation says that the generation may still be undone.
 	Probation bool
+	// Live says that all processes that serve take other settings while they run, see Keeper.Configure.
+	Live bool
 	// Report says why the last deploy did not last; empty if it did.
 	Report string
 	// Closed says that Close was called.
@@ -55,6 +57,8 @@ type ProcessStatus struct {
 	State   State
 	PID     int // 0 while there is none
 	Started time.Time
+	// Live says that it takes other settings while it runs, see Keeper.Configure.
+	Live bool `json:",omitempty"`
 	// Open is how many connections it serves, Accepted how many it has accepted.
 	Open     int
 	Accepted uint64
@@ -81,6 +85,7 @@ func (k *Keeper) Status() Status {
 	for _, s := range sockets {
 		st.Sockets = append(st.Sockets, s.Socket)
 	}
+	st.Live = k.liveLocked()
 	for s := range k.slots {
 		st.Processes = append(st.Processes, s.status)
 	}

@@ -41,7 +41,7 @@ func RunKept(ctx context.Context, services []Service, opts *Options) error {
 	if err != nil {
 		return fault.New(fault.KindOf(err), op, "", err)
 	}
-	k := &kept{conn: line.New(nc, nil)}
+	k := &kept{conn: line.New(nc, nil), orders: make(chan wire.Settings, 4)}
 	defer k.conn.Close()
 	err = k.serve(ctx, fd, services, opts.withDefaults())
 	if err != nil && fault.KindOf(err) != fault.Deadline {
@@ -55,6 +55,7 @@ func RunKept(ctx context.Context, services []Service, opts *Options) error {
 type kept struct {
 	conn   *line.Conn
 	within atomic.Int64 // of the drain, if the keeper said so
+	orders chan wire.Settings
 }
 
 func (k *kept) say(m wire.FromProcess) {
@@ -120,6 +121,7 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 	over := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() { k.tell(r, ready, over) })
+	wg.Go(func() { k.reconfigure(ctx, s, ready) })
 	go k.follow(drain, o.Logs) // ends with the line
 	err = r.run(ctx, func() time.Duration { return k.time(o.DrainWithin) })
 	drain()
@@ -157,6 +159,9 @@ func (k *kept) follow(drain func(), logs *slogs.Program) {
 		if m.Log != nil && logs != nil {
 			logs.SetLevel(levelOf(m.Log))
 		}
+		if m.Settings != nil {
+			k.order(*m.Settings)
+		}
 		if m.Drain != nil {
 			k.within.Store(max(1, m.Drain.WithinMS))
 			drain()
@@ -182,7 +187,7 @@ func (k *kept) tell(r *run, ready, over <-chan struct{}) {
 	case <-over:
 		return
 	}
-	k.say(wire.FromProcess{Ready: &wire.Ready{}})
+	k.say(wire.FromProcess{Ready: &wire.Ready{Live: r.service.Reconfigure != nil}})
 	for {
 		select {
 		case <-r.changed:

@@ -16,6 +16,8 @@ type ToProcess struct {
 	Share *Share `json:"share,omitempty"`
 	Drain *Drain `json:"drain,omitempty"`
 	Log   *Log   `json:"log,omitempty"`
+	// Settings is only for a process that said Live.
+	Settings *Settings `json:"settings,omitempty"`
 }
 
 // Start tells the process what to become.
@@ -101,6 +103,12 @@ type Share struct {
 	Processors int `json:"processors"` // at most; at least 1
 }
 
+// Settings are other ones, to be taken by the process that runs. It answers with Took.
+type Settings struct {
+	Number uint64          `json:"number"` // grows with each of a process
+	Value  json.RawMessage `json:"value,omitempty"`
+}
+
 // Drain tells the process to accept no more, end what is open, and leave.
 type Drain struct {
 	// WithinMS is the deadline, after which the keeper kills it. Unit: milliseconds.
@@ -112,10 +120,20 @@ type FromProcess struct {
 	Ready  *Ready  `json:"ready,omitempty"`
 	Stats  *Stats  `json:"stats,omitempty"`
 	Failed *Failed `json:"failed,omitempty"`
+	Took   *Took   `json:"took,omitempty"`
 }
 
 // Ready says that the process accepts, its own probe passed.
-type Ready struct{}
+type Ready struct {
+	// Live says that it takes other Settings while it runs.
+	Live bool `json:"live,omitempty"`
+}
+
+// Took says that the process has other settings now, or why it refused them and has the old ones.
+type Took struct {
+	Number uint64 `json:"number"` // of the Settings
+	Reason string `json:"reason,omitempty"`
+}
 
 // Stats is what the process does, sent when it has changed.
 type Stats struct {
