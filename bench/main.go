@@ -17,6 +17,7 @@ import (
 	"github.com/universal-server/become/bench/peers"
 	"github.com/universal-server/become/bench/rig"
 	"github.com/universal-server/become/bench/serve"
+	"github.com/universal-server/become/bench/talk"
 	"github.com/universal-server/become/bench/tasks"
 )
 
@@ -31,7 +32,7 @@ func main() {
 }
 
 // suites are what can be measured.
-var suites = []rig.Suite{tasks.Suite, serve.Suite}
+var suites = []rig.Suite{tasks.Suite, serve.Suite, talk.Suite}
 
 const usage = `usage: bench %s [flags]
 

@@ -12,6 +12,8 @@ import (
 	"os"
 	"strconv"
 	"sync/atomic"
+
+	"github.com/coder/websocket"
 )
 
 const (
@@ -35,6 +37,11 @@ func BareEcho(ctx context.Context, dir string) (*Peer, error) {
 // BareCAS answers lines of two numbers from one register.
 func BareCAS(ctx context.Context, dir string) (*Peer, error) {
 	return bare(ctx, dir, "a bare Go line server", "cas", "")
+}
+
+// BareWebSocket sends each message back, with the library that our sessions are made with.
+func BareWebSocket(ctx context.Context, dir string) (*Peer, error) {
+	return bare(ctx, dir, "a bare echo on the same library", "websocket", "")
 }
 
 // BareFiles is http.FileServer over a folder.
@@ -76,6 +83,8 @@ func bareServer(context.Context) error {
 			accept(l, echo)
 		case "cas":
 			accept(l, new(register).serve)
+		case "websocket":
+			http.Serve(l, http.HandlerFunc(echoMessages))
 		}
 	}()
 	_, err = io.Copy(io.Discard, os.Stdin)
@@ -112,6 +121,23 @@ func echo(c net.Conn) {
 			return
 		}
 		if _, err := c.Write(b[:n]); err != nil {
+			return
+		}
+	}
+}
+
+func echoMessages(w http.ResponseWriter, r *http.Request) {
+	c, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer c.CloseNow()
+	for {
+		kind, data, err := c.Read(r.Context())
+		if err != nil {
+			return
+		}
+		if err := c.Write(r.Context(), kind, data); err != nil {
 			return
 		}
 	}

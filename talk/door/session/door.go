@@ -45,14 +45,13 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s := newSession(d)
 	entered := d.enter(s)
-	if entered {
-		defer s.wg.Wait() // for handlers that do not heed their contexts
-		defer d.exit(s)
-	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       frame.Protocols(),
 		InsecureSkipVerify: true, // the origin was checked above
 	})
+	if err != nil && entered {
+		d.exit(s)
+	}
 	switch {
 	case err != nil: // Accept has answered
 		d.opts.Logger.Debug("no session", "api", d.api.Name, "peer", r.RemoteAddr, "err", err)
@@ -60,6 +59,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		conn.Close(websocket.StatusServiceRestart, dialAgain)
 	default:
 		s.run(r.Context(), conn, rand.Text(), r.RemoteAddr)
+		s.wg.Wait() // for handlers that do not heed their contexts
 	}
 }
 

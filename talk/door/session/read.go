@@ -21,31 +21,24 @@ import (
 // maxKept is how large a buffer may be to be kept.
 const maxKept = 64 << 10
 
-// read takes the client's messages until there are no more.
-func (s *session) read() error {
+// read takes the client's messages until there are no more, or another goroutine does. Most requests take less time than it takes
+// to start a goroutine that a processor is free for, so the reader answers them itself. One that takes longer loses the
+// reading to a new goroutine, see hand.go: at any time one goroutine reads, and nobody waits for a handler.
+func (s *session) read() {
 	buf := new(bytes.Buffer)
 	for {
-		// No context: it would cost two allocations for each message, and whoever ends the session closes its connection.
-		kind, r, err := s.conn.Reader(context.Background())
+		good, err := s.next(buf)
 		if err != nil {
-			return err
+			s.last(err)
+			return
 		}
-		buf.Reset()
-		most := s.door.opts.MaxMessage
-		if _, err := buf.ReadFrom(io.LimitReader(r, most+1)); err != nil {
-			return err
+		if !good {
+			continue
 		}
-		s.heard.Store(time.Now().UnixNano())
-		switch {
-		case int64(buf.Len()) > most:
-			s.leave(websocket.StatusMessageTooBig, "a message is larger than "+strconv.FormatInt(most, 10)+" bytes")
-			if _, err := io.Copy(io.Discard, r); err != nil { // the client is to hear it
-				return err
-			}
-		case (kind == websocket.MessageBinary) != s.format.Binary():
-			s.leave(websocket.StatusUnsupportedData, s.format.Protocol()+" is in messages of the other kind")
-		default:
-			s.take(buf.Bytes())
+		turn := s.hand.begin()
+		s.take(buf.Bytes())
+		if !s.hand.end(turn) {
+			return
 		}
 		if buf.Cap() > maxKept {
 			buf = new(bytes.Buffer)
@@ -53,7 +46,32 @@ func (s *session) read() error {
 	}
 }
 
-// take begins the request that a message is.
+// next reads the client's next message; false for one that is not to be taken.
+func (s *session) next(buf *bytes.Buffer) (bool, error) {
+	// No context: it would cost two allocations for each message, and whoever ends the session closes its connection.
+	kind, r, err := s.conn.Reader(context.Background())
+	if err != nil {
+		return false, err
+	}
+	buf.Reset()
+	most := s.door.opts.MaxMessage
+	if _, err := buf.ReadFrom(io.LimitReader(r, most+1)); err != nil {
+		return false, err
+	}
+	s.heard.Store(time.Now().UnixNano())
+	switch {
+	case int64(buf.Len()) > most:
+		s.leave(websocket.StatusMessageTooBig, "a message is larger than "+strconv.FormatInt(most, 10)+" bytes")
+		_, err := io.Copy(io.Discard, r) // the client is to hear it
+		return false, err
+	case (kind == websocket.MessageBinary) != s.format.Binary():
+		s.leave(websocket.StatusUnsupportedData, s.format.Protocol()+" is in messages of the other kind")
+		return false, nil
+	}
+	return true, nil
+}
+
+// take answers the request that a message is.
 func (s *session) take(data []byte) {
 	r, err := s.format.ReadRequest(data)
 	if errors.Is(err, frame.ErrBroken) {
@@ -64,7 +82,7 @@ func (s *session) take(data []byte) {
 		return
 	}
 	if err != nil {
-		s.wg.Go(func() { s.refuse(r.ID, err) })
+		s.refuse(r.ID, err)
 		return
 	}
 	h, err := s.door.api.Find(r.Name)
@@ -75,13 +93,11 @@ func (s *session) take(data []byte) {
 	}
 	if err != nil {
 		s.door.api.Refuse(h, err)
-		s.wg.Go(func() { s.answer(r.ID, api.Reply{}, err) })
+		s.answer(r.ID, api.Reply{}, err)
 		return
 	}
-	s.wg.Go(func() {
-		// When the answer is late, neither the client nor the place is kept waiting for the handler.
-		s.door.api.Answer(s.ctx, h, in, func(reply api.Reply, err error, _ bool) { s.answer(r.ID, reply, err) })
-	})
+	// When the answer is late, neither the client nor the place is kept waiting for the handler.
+	s.door.api.Answer(s.ctx, h, in, func(reply api.Reply, err error, _ bool) { s.answer(r.ID, reply, err) })
 }
 
 // admit waits until one more request may be under way; false if none may be begun any more.

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,8 +15,8 @@ import (
 	"github.com/universal-server/become/talk/frame"
 )
 
-// session is one client. Its reader is the goroutine of run, handlers have one each, and whoever has something to write and
-// finds nobody writing becomes the writer. mu guards what is below it.
+// session is one client. One goroutine at a time reads and answers what it has read, see read; whoever has something to write
+// and finds nobody writing becomes the writer. mu guards what is below it.
 type session struct {
 	door    *Door
 	slots   chan struct{} // holds an item for each request under way
@@ -24,6 +25,7 @@ type session struct {
 	heard   atomic.Int64  // the time of the last message
 	gone    chan struct{} // closed when the client was cut off
 	over    chan struct{} // closed when nothing more is written
+	told    chan struct{} // closed when the API knows that it is over
 
 	// Set by run, before others need them.
 	ctx    context.Context // of the requests
@@ -31,8 +33,10 @@ type session struct {
 	conn   *websocket.Conn
 	format frame.Format
 	own    *api.Session
+	log    *slog.Logger
 	late   *time.Timer // cuts off who does not take a message
 	beat   *time.Timer // asks whether the client is there
+	hand   *hand       // passes the reading on when a request takes long
 
 	mu      sync.Mutex
 	open    bool // it can be written to: run has begun, and not ended
@@ -52,45 +56,53 @@ type ending struct {
 }
 
 func newSession(d *Door) *session {
-	return &session{door: d, slots: make(chan struct{}, d.opts.MaxRequests), gone: make(chan struct{}), over: make(chan struct{})}
+	return &session{door: d, slots: make(chan struct{}, d.opts.MaxRequests), gone: make(chan struct{}), over: make(chan struct{}), told: make(chan struct{})}
 }
 
 // run has the session, until it is over.
 func (s *session) run(ctx context.Context, conn *websocket.Conn, id, peer string) {
 	d := s.door
-	log := d.opts.Logger.With("api", d.api.Name, "session", id, "peer", peer)
+	s.log = d.opts.Logger.With("api", d.api.Name, "session", id, "peer", peer)
 	ctx, s.cancel = context.WithCancel(ctx)
-	defer s.cancel()
 	conn.SetReadLimit(-1) // read has its own
 	s.conn, s.format = conn, frame.Of(conn.Subprotocol())
 	s.late = time.AfterFunc(time.Hour, s.cutOff("it did not take a message in time"))
 	s.late.Stop()
 	s.beat = time.AfterFunc(time.Hour, s.wonder)
 	s.beat.Stop()
+	s.hand = newHand(func() { s.wg.Go(s.read) })
 	s.begin()
 	own, err := d.api.Accept(ctx, id, peer, s)
 	if err != nil {
 		s.leave(websocket.StatusPolicyViolation, err.Error())
 	} else {
-		log.Debug("session begins")
+		s.log.Debug("session begins")
 		s.own, s.ctx = own, own.With(ctx)
 		s.beat.Reset(d.opts.PingEvery)
 	}
-	why := s.end(s.read())
+	s.read()
+	<-s.told
+}
+
+// last ends the session when nothing more is read; err says why not.
+func (s *session) last(err error) {
+	defer close(s.told)
+	d := s.door
+	defer d.exit(s)
+	why := s.end(err)
 	s.cancel()
 	if why.cut {
-		conn.CloseNow()
+		s.conn.CloseNow()
 	} else {
-		conn.Close(why.code, why.reason) // or waits until it is
+		s.conn.Close(why.code, why.reason) // or waits until it is
 	}
-	log.Debug("session ends", "reason", why.reason, "abandoned", why.cut)
-	ctx = context.WithoutCancel(ctx)
+	s.log.Debug("session ends", "reason", why.reason, "abandoned", why.cut)
 	switch {
-	case own == nil: // Accept has told who had to know
+	case s.own == nil: // Accept has told who had to know
 	case why.cut:
-		d.api.Abandon(ctx, own, why.reason)
+		d.api.Abandon(context.WithoutCancel(s.ctx), s.own, why.reason)
 	default:
-		d.api.Close(ctx, own, why.reason)
+		d.api.Close(context.WithoutCancel(s.ctx), s.own, why.reason)
 	}
 }
 
