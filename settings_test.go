@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -129,5 +130,37 @@ func TestServe_SaysWhyItCannotListen(t *testing.T) {
 	out.Reset()
 	if code := outcome(nil, true, &out); code != 130 || out.String() != programName()+": aborted (user or software interrupt)\n" {
 		t.Errorf("got %d, %q", code, out.String())
+	}
+}
+
+func TestServe_SettingsAreEditedInTheUsersEditor(t *testing.T) {
+	if _, err := exec.LookPath("sed"); err != nil {
+		t.Skip("there is no sed")
+	}
+	dir := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", dir)
+	t.Setenv("VISUAL", "sed -i s/hello/welcome/")
+	run := func(args ...string) (string, error) {
+		s, _ := greeter()
+		var out bytes.Buffer
+		err := serveAlone(t.Context(), []*Server{s}, servicesOf([]*Server{s}), args, &out, io.Discard)
+		return out.String(), err
+	}
+	if out, err := run("--edit-settings"); out != "Ack()\n" || err != nil {
+		t.Errorf("got %q, %v", out, err)
+	}
+	if out, err := run("--dump-settings"); !strings.Contains(out, `"greeting": "welcome"`) || err != nil {
+		t.Errorf("got %q, %v", out, err)
+	}
+	t.Setenv("VISUAL", "sed -i s/welcome/x/") // too short
+	if _, err := run("--edit-settings"); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "at least 2 characters") {
+		t.Errorf("got %v", err)
+	}
+	t.Setenv("VISUAL", "false")
+	if _, err := run("--edit-settings"); fault.KindOf(err) != fault.Canceled || !strings.Contains(err.Error(), "the editor false") {
+		t.Errorf("got %v", err)
+	}
+	if out, err := run("--dump-settings"); !strings.Contains(out, `"greeting": "welcome"`) || err != nil {
+		t.Errorf("got %q, %v", out, err)
 	}
 }
