@@ -11,49 +11,126 @@ import (
 	"github.com/universal-server/become/work/roster"
 )
 
-// LogLines returns what processes printed, of all nodes, in order of time; of each query
-// the newest Count lines. known is as in Nodes.
-func (f *Fleet) LogLines(ctx context.Context, known int, queries ...roster.LogQuery) ([]roster.LogLine, error) {
-	var lines []roster.LogLine
-	for _, q := range queries {
-		var found []roster.LogLine
-		ended := 0
-		q.Follow, q.Stop = false, ""
-		err := f.gather(ctx, roster.SubjectLogs, q, func(m bus.Message) bool {
-			var c roster.LogChunk
-			if json.Unmarshal(m.Data, &c) != nil {
-				return false
-			}
-			found = append(found, c.Lines...)
-			if c.End {
-				ended++
-			}
-			return known > 0 && ended >= known
-		})
-		if err != nil {
-			return nil, err
+const opLogs = "read logs"
+
+// LogLines returns what processes printed, of all nodes, in order of time: the newest Count lines that q selects. known is as in Nodes.
+func (f *Fleet) LogLines(ctx context.Context, known int, q roster.LogQuery) ([]roster.LogLine, error) {
+	var found []roster.LogLine
+	ended, wrong := 0, ""
+	q.Follow, q.Stop, q.Page = false, "", 0
+	err := f.gather(ctx, roster.SubjectLogs, q, func(m bus.Message) bool {
+		var c roster.LogChunk
+		if json.Unmarshal(m.Data, &c) != nil {
+			return false
 		}
-		sortLines(found)
-		if q.Count > 0 && len(found) > q.Count {
-			found = found[len(found)-q.Count:]
+		if c.Wrong != "" {
+			wrong = c.Wrong
 		}
-		lines = append(lines, found...)
+		found = append(found, c.Lines...)
+		if c.End {
+			ended++
+		}
+		return known > 0 && ended >= known
+	})
+	if err == nil && wrong != "" {
+		err = fault.Text(fault.Remote, opLogs, "", wrong)
 	}
-	sortLines(lines)
-	return lines, nil
+	if err != nil {
+		return nil, err
+	}
+	sortLines(found)
+	if q.Count > 0 && len(found) > q.Count {
+		found = found[len(found)-q.Count:]
+	}
+	return found, nil
 }
 
 func sortLines(lines []roster.LogLine) {
 	slices.SortStableFunc(lines, func(a, b roster.LogLine) int { return a.Time.Compare(b.Time) })
 }
 
+// logPage is how many lines are asked for at once.
+const logPage = 500
+
+// logSource is the log of one node, read page by page.
+type logSource struct {
+	node  string
+	lines []roster.LogLine
+	next  *roster.LogPosition // nil: lines are the last
+}
+
+// ReadLogs calls show with what processes printed, of all nodes, in order of time, the oldest first, until show returns an
+// error, which it returns. However much that is, it holds one page of each node. Count is not heeded.
+// known is as in Nodes. fault.Lost when a node that had begun to answer goes away.
+func (f *Fleet) ReadLogs(ctx context.Context, known int, q roster.LogQuery, show func(roster.LogLine) error) error {
+	q.Follow, q.Stop, q.Page, q.After = false, "", logPage, nil
+	var all []*logSource
+	if err := f.logPage(ctx, known, q, func(c roster.LogChunk) { all = append(all, &logSource{c.Node, c.Lines, c.Next}) }); err != nil {
+		return err
+	}
+	for {
+		var oldest *logSource
+		for _, s := range all {
+			if err := f.refill(ctx, q, s); err != nil {
+				return err
+			}
+			if len(s.lines) > 0 && (oldest == nil || s.lines[0].Time.Before(oldest.lines[0].Time)) {
+				oldest = s
+			}
+		}
+		if oldest == nil {
+			return nil
+		}
+		if err := show(oldest.lines[0]); err != nil {
+			return err
+		}
+		oldest.lines = oldest.lines[1:]
+	}
+}
+
+// refill reads on, until there is a line or the end.
+func (f *Fleet) refill(ctx context.Context, q roster.LogQuery, s *logSource) error {
+	for len(s.lines) == 0 && s.next != nil {
+		q.Node, q.After = s.node, s.next
+		answered := false
+		err := f.logPage(ctx, 1, q, func(c roster.LogChunk) { s.lines, s.next, answered = c.Lines, c.Next, true })
+		if err == nil && !answered || fault.KindOf(err) == fault.Lost {
+			return fault.Text(fault.Lost, opLogs, "", "node "+s.node+" does not answer any more").WithHint("what it has follows when it is back; --node ID asks another alone")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logPage asks for a page of each node that q means.
+func (f *Fleet) logPage(ctx context.Context, known int, q roster.LogQuery, take func(roster.LogChunk)) error {
+	n, wrong := 0, ""
+	err := f.gather(ctx, roster.SubjectLogs, q, func(m bus.Message) bool {
+		var c roster.LogChunk
+		if json.Unmarshal(m.Data, &c) != nil || !c.End {
+			return false
+		}
+		if n++; c.Wrong != "" {
+			wrong = c.Wrong
+		}
+		take(c)
+		return known > 0 && n >= known
+	})
+	if err == nil && wrong != "" {
+		err = fault.Text(fault.Remote, opLogs, "", wrong)
+	}
+	return err
+}
+
 // settle is how long a followed line waits for older ones of other nodes.
 const settle = 100 * time.Millisecond
 
-// FollowLogs calls f with the lines that the queries select, those that are there
+// FollowLogs calls f with the lines that q selects, the newest Count of those that are there
 // and then each new one, until ctx ends or f returns an error. Lines of several nodes are in order of
 // time as far as they arrive within a moment of each other.
-func (f *Fleet) FollowLogs(ctx context.Context, queries []roster.LogQuery, show func(roster.LogLine) error) error {
+func (f *Fleet) FollowLogs(ctx context.Context, q roster.LogQuery, show func(roster.LogLine) error) error {
 	arrived := make(chan roster.LogChunk, 256)
 	over := make(chan struct{})
 	defer close(over)
@@ -73,16 +150,19 @@ func (f *Fleet) FollowLogs(ctx context.Context, queries []roster.LogQuery, show 
 	}
 	defer sub.Unsubscribe()
 	defer f.bus.Publish(stop, nil)
-	for _, q := range queries {
-		q.Follow, q.Stop = true, stop
-		data, err := json.Marshal(q)
-		if err != nil {
-			return err
-		}
-		if err := f.bus.Send(bus.Message{Subject: roster.SubjectLogs, Reply: inbox, Data: data}); err != nil {
-			return err
-		}
+	q.Follow, q.Stop, q.Page = true, stop, 0
+	data, err := json.Marshal(q)
+	if err != nil {
+		return err
 	}
+	if err := f.bus.Send(bus.Message{Subject: roster.SubjectLogs, Reply: inbox, Data: data}); err != nil {
+		return err
+	}
+	return showSettled(ctx, arrived, show)
+}
+
+// showSettled calls show with the lines that arrive, each after a moment, in order of time.
+func showSettled(ctx context.Context, arrived <-chan roster.LogChunk, show func(roster.LogLine) error) error {
 	var held []roster.LogLine
 	var due <-chan time.Time
 	for {
@@ -90,6 +170,9 @@ func (f *Fleet) FollowLogs(ctx context.Context, queries []roster.LogQuery, show 
 		case <-ctx.Done():
 			return fault.New(fault.KindOf(ctx.Err()), "follow logs", "", context.Cause(ctx))
 		case c := <-arrived:
+			if c.Wrong != "" {
+				return fault.Text(fault.Remote, "follow logs", "", c.Wrong)
+			}
 			held = append(held, c.Lines...)
 			if due == nil {
 				due = time.After(settle)

@@ -185,7 +185,7 @@ func TestServices_DoWhatTheirRecordSays(t *testing.T) {
 	c.follows(c.deploy("web", "two", "127.0.0.1:0"), 1, "serving")
 	c.eventuallySays(addr, "two")
 	eventually(t, soon(t), "its log says so", func() bool {
-		lines, err := c.f.LogLines(t.Context(), 1, roster.LogQuery{Bundle: "web"})
+		lines, err := c.f.LogLines(t.Context(), 1, roster.LogQuery{Of: []string{"web"}})
 		return err == nil && slices.ContainsFunc(lines, func(l roster.LogLine) bool {
 			return l.Text == "asked for two" && strings.HasPrefix(l.Worker, "web.2.") && l.Stream == "stdout"
 		})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,56 +10,106 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/work/roster"
 )
 
+// logsCommand is become logs. Its flags are those of a window, see logWindow, and how lines are shown.
 func (a *app) logsCommand() *cobra.Command {
-	var follow bool
-	var count int
-	var back time.Duration
+	var w logWindow
+	p := &logPrinter{app: a}
+	var sample string
 	cmd := &cobra.Command{
-		Use: "logs [NAME|BUNDLE|WORKER]", Short: "Print what the workers print", Args: wants(0, 1, "one NAME at most"),
-		Long: `Print what worker processes have printed, of all nodes, in order of time; with -f go on as they
-print more. NAME is a deployment or a program, BUNDLE the beginning of a digest, WORKER that of a worker's id.`,
-		Example: "  become logs\n  become logs -f square\n  become logs --back 1h -n 0 --json | jq -r .text", ValidArgsFunction: a.completeName,
+		Use: "logs [NAME|BUNDLE|WORKER]", Short: "Print what processes print", Args: wants(0, 1, "one NAME at most"),
+		Long: `Print what processes have printed in the last five minutes, of all nodes, in order of time; with -f go on as they
+print more. NAME is a service, a deployment or a program, BUNDLE the beginning of a digest, WORKER that of a worker's id.
+
+Another beginning: --back 1d, --from 2026-11-21T13:28, --last HOUR (the hour that it is), or --start -1 (the newest
+start of the service's first process, see become history; 0 is the oldest that is known). The end is now, for --start the next start, or: --to
+TIME, --span 10m after the beginning, --count 100 lines. -n 100 prints only the newest so many, however old they are if no beginning is given.
+
+Times are UTC; with --clock they are those of this machine, and a line's has a t in it instead of a T. What a service logs with slog
+has its tag and its object (see become serve --help); ! marks what else went to standard error.`,
+		Example: `  become logs
+  become logs -f crunch
+  become logs crunch --back 1d --count 100
+  become logs crunch --start -1 --grep 'Divide|panic'
+  become logs crunch --last DAY --sample hits,misses
+  become logs --back 1h --json | jq -r .text`, ValidArgsFunction: a.completeName,
 	}
-	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on printing what comes, until interrupted")
-	cmd.Flags().IntVarP(&count, "count", "n", 100, "print the newest so many `lines`; 0 is all")
-	cmd.Flags().DurationVar(&back, "back", 0, "print lines of this `time` back, as in 1h30m (default: all that is kept)")
+	f := cmd.Flags()
+	w.add(f)
+	f.BoolVarP(&p.follow, "follow", "f", false, "go on printing what comes, until interrupted")
+	f.StringVar(&p.query.Grep, "grep", "", "only lines that this `regexp` matches")
+	f.StringVar(&p.query.Node, "node", "", "only of the node whose `id` begins so")
+	f.StringVar(&sample, "sample", "", "tabulate the samples that have values of these `names`, as in hits,misses")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if count < 0 || back < 0 {
-			return usage("as in -n 100 --back 1h", "a negative --count or --back makes no sense")
-		}
-		ctx := cmd.Context()
-		return a.with(ctx, running, func(ctx context.Context, s *session) error {
-			q := roster.LogQuery{Count: count}
-			if count == 0 {
-				q.Count = 1 << 30
-			}
-			if back > 0 {
-				q.Since = time.Now().Add(-back)
-			}
-			queries := logQueries(ctx, s, q, args)
-			if !follow {
-				lines, err := s.LogLines(ctx, s.known(), queries...)
-				for _, l := range lines {
-					if e := a.printLog(l); e != nil {
-						return e
-					}
-				}
-				if len(lines) == 0 && err == nil && !a.json {
-					fmt.Fprintln(a.err, "nothing was printed"+by(args))
-				}
-				return err
-			}
-			err := s.FollowLogs(ctx, queries, a.printLog)
-			if errors.Is(context.Cause(ctx), errInterrupted) {
-				return exitError(exitInterrupted)
-			}
+		w.flags = f
+		if err := p.read(&w, sample); err != nil {
 			return err
+		}
+		return a.with(cmd.Context(), running, func(ctx context.Context, s *session) error {
+			return p.run(ctx, s, &w, unguard(args))
 		})
 	}
 	return cmd
+}
+
+// logPrinter prints the lines that a query selects.
+type logPrinter struct {
+	*app
+	query  roster.LogQuery
+	follow bool
+	clock  bool
+	left   int      // lines to print at most; below 0: any number
+	sample []string // columns
+	node   string   // the one whose lines came until now
+	many   bool     // there are several
+
+	printed int
+}
+
+// errEnough ends the printing.
+var errEnough = errors.New("enough lines were printed")
+
+func (p *logPrinter) run(ctx context.Context, s *session, w *logWindow, args []string) error {
+	begin, end, err := w.bounds(ctx, s, args, time.Now())
+	if err != nil {
+		return err
+	}
+	p.query.Since, p.query.Until, p.query.Count, p.clock = begin, end, w.newest, w.clock
+	p.query.Of = logNames(ctx, s, args)
+	p.left = cmp.Or(w.count, -1)
+	switch {
+	case p.follow:
+		err = s.FollowLogs(ctx, p.query, p.show)
+	case w.newest > 0:
+		err = p.showNewest(ctx, s)
+	default:
+		err = s.ReadLogs(ctx, s.known(), p.query, p.show)
+	}
+	switch {
+	case errors.Is(err, errEnough):
+		return nil
+	case errors.Is(context.Cause(ctx), errInterrupted):
+		return exitError(exitInterrupted)
+	case err == nil && p.printed == 0 && !p.json:
+		fmt.Fprintln(p.err, "nothing was printed"+by(args)+w.words())
+	}
+	return err
+}
+
+func (p *logPrinter) showNewest(ctx context.Context, s *session) error {
+	all, err := s.LogLines(ctx, s.known(), p.query)
+	for _, l := range all {
+		p.many = p.many || l.Node != all[0].Node
+	}
+	for _, l := range all {
+		if e := p.show(l); e != nil {
+			return e
+		}
+	}
+	return err
 }
 
 // by is what nothing was printed by.
@@ -66,42 +117,99 @@ func by(args []string) string {
 	if len(args) == 0 {
 		return ""
 	}
-	return " by a name, bundle or worker " + printable(unguard(args)[0], false)
+	return " by a name, bundle or worker " + printable(args[0], false)
 }
 
-// logQueries asks for everything, or for what the argument can mean.
-func logQueries(ctx context.Context, s *session, q roster.LogQuery, args []string) []roster.LogQuery {
+// logNames is what the argument can mean: a name, whose older versions are of interest too, a bundle or a worker.
+func logNames(ctx context.Context, s *session, args []string) []string {
 	if len(args) == 0 {
-		return []roster.LogQuery{q}
+		return nil
 	}
-	what := unguard(args)[0]
-	if d, err := s.Resolve(ctx, what); err == nil {
-		// Its older versions are of interest too.
-		q.Bundle = d.Digest
-		all := []roster.LogQuery{q}
+	all := []string{args[0]}
+	if d, err := s.Resolve(ctx, args[0]); err == nil {
+		all = append(all, d.Digest)
 		for _, v := range d.History {
-			if v.Digest != d.Digest {
-				q.Bundle = v.Digest
-				all = append(all, q)
-			}
+			all = append(all, v.Digest)
 		}
-		return all
 	}
-	byWorker := q
-	q.Bundle, byWorker.Worker = what, what
-	return []roster.LogQuery{q, byWorker}
+	return all
 }
 
-// printLog shows a line: who printed it, then what.
-func (a *app) printLog(l roster.LogLine) error {
-	if a.json {
-		return a.printLine(l)
+// show prints a line: when, who, and what.
+func (p *logPrinter) show(l roster.LogLine) error {
+	if p.sample != nil {
+		return p.showSample(l)
 	}
-	mark := " "
+	p.many = p.many || p.node != "" && p.node != l.Node
+	p.node = l.Node
+	if p.json {
+		return p.count(p.printLine(l))
+	}
+	mark, text := " ", strings.TrimRight(l.Text, "\r\n")
 	if l.Stream == "stderr" {
 		mark = "!"
 	}
-	text := strings.TrimRight(l.Text, "\r\n")
-	_, err := fmt.Fprintf(a.out, "%s %s %s%s %s\n", l.Time.Local().Format("15:04:05.000"), printable(l.Name, false), l.Worker, mark, printable(text, false))
+	if own, ok := slogs.Parse(text); ok { // its time is a moment before: the order is that of the node's
+		mark = " "
+		text = fmt.Sprintf("%c %s - %s", own.Tag, own.Object, own.Text)
+	} else {
+		text = " " + text
+	}
+	_, err := fmt.Fprintf(p.out, "%s %s%s%s\n", p.time(l.Time), p.who(l), mark, printable(text, false))
+	return p.count(err)
+}
+
+// count ends the printing when enough lines were.
+func (p *logPrinter) count(err error) error {
+	if p.printed++; err == nil && p.printed == p.left {
+		return errEnough
+	}
 	return err
+}
+
+func (p *logPrinter) time(t time.Time) string {
+	if p.clock {
+		return t.Local().Format("2006-01-02t15:04:05.000")
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000")
+}
+
+// who printed a line: a service's process, which has its name in its own, or a program and its worker.
+func (p *logPrinter) who(l roster.LogLine) string {
+	who := l.Worker
+	if l.Name != "" && !strings.HasPrefix(l.Worker, l.Name+".") {
+		who = strings.TrimSpace(l.Name + " " + l.Worker)
+	}
+	if p.many {
+		who += "@" + short(l.Node)
+	}
+	return printable(cmp.Or(who, l.Stream), false)
+}
+
+// showSample prints the columns of a sample; the first is preceded by their names.
+func (p *logPrinter) showSample(l roster.LogLine) error {
+	line, ok := slogs.Parse(l.Text)
+	if !ok || line.Tag != slogs.Sampled {
+		return nil
+	}
+	values, ok := slogs.ParseSample(line.Text)
+	row, found := []string{p.time(line.Time), p.who(l)}, false
+	for _, name := range p.sample {
+		v, has := values[name]
+		found = found || has
+		row = append(row, printable(cmp.Or(v, "-"), false))
+	}
+	if !ok || !found {
+		return nil
+	}
+	if p.json {
+		return p.count(p.printLine(map[string]any{"time": line.Time, "node": l.Node, "worker": l.Worker, "sample": values}))
+	}
+	if p.printed == 0 {
+		if _, err := fmt.Fprintln(p.out, strings.Join(append([]string{"TIME", "PROCESS"}, p.sample...), "\t")); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintln(p.out, strings.Join(row, "\t"))
+	return p.count(err)
 }

@@ -20,6 +20,7 @@
 //   - A sink holds one line of at most [MaxLine] bytes in memory. Above its budget it drops
 //     whole lines and says how many; it never makes a process wait for longer than
 //     a write to the disk takes.
+//   - A reader that takes pages ([Store.Page]) holds nothing open between two of them, and misses only what was deleted.
 //   - When the disk is full lines are lost, and the first line after says how many.
 //
 // # A first program

@@ -134,35 +134,3 @@ type ProcessStatus struct {
 	Restarts int         `json:"restarts"`
 	Solo     bool        `json:"solo,omitempty"`
 }
-
-// LogQuery asks for log lines.
-type LogQuery struct {
-	// Bundle (digest or name prefix), Worker and Node narrow the answer; empty means all.
-	Bundle string    `json:"bundle,omitempty"`
-	Worker string    `json:"worker,omitempty"`
-	Node   string    `json:"node,omitempty"`
-	Since  time.Time `json:"since,omitzero"`
-	// Count bounds the answer to the newest lines. Default 1000.
-	Count  int    `json:"count,omitempty"`
-	Follow bool   `json:"follow,omitempty"` // keep sending new lines until Stop subject gets a message
-	Stop   string `json:"stop,omitempty"`   // subject that ends following
-}
-
-// LogLine is one line of a process's output.
-type LogLine struct {
-	Time   time.Time `json:"time"`
-	Node   string    `json:"node"`
-	Bundle string    `json:"bundle"`
-	Name   string    `json:"name"`
-	Worker string    `json:"worker"`
-	PID    int       `json:"pid,omitempty"`
-	Stream string    `json:"stream"` // stdout, stderr, node
-	Text   string    `json:"text"`
-}
-
-// LogChunk answers a LogQuery; the last one of a node has End set.
-type LogChunk struct {
-	Node  string    `json:"node"`
-	Lines []LogLine `json:"lines"`
-	End   bool      `json:"end,omitempty"`
-}

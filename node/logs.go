@@ -1,0 +1,156 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/logs"
+	"github.com/universal-server/become/ground/slogs"
+	"github.com/universal-server/become/work/roster"
+)
+
+// logChunk is how many lines one answer holds, far below the bus's limit on
+// messages.
+const (
+	logChunk   = 100
+	logPage    = 1000 // at most
+	chunkBytes = 256 << 10
+)
+
+// onLogs answers with stored lines, and goes on with new ones if asked to.
+func (n *Node) onLogs(m bus.Message) {
+	var q roster.LogQuery
+	if json.Unmarshal(m.Data, &q) != nil || m.Reply == "" {
+		return
+	}
+	if q.Node != "" && !strings.HasPrefix(n.ID(), q.Node) {
+		return
+	}
+	n.work(func() {
+		a := &logAnswer{n: n, to: m.Reply, chunk: roster.LogChunk{Node: n.ID()}}
+		query, err := logQuery(q)
+		switch {
+		case err != nil:
+			a.chunk.Wrong = err.Error()
+		case q.Page > 0:
+			err = a.page(q, query)
+		default:
+			err = a.all(q, query)
+		}
+		if err != nil && n.ctx.Err() == nil {
+			n.opts.Logger.Debug("log not answered", "err", err)
+		}
+		a.chunk.End = true
+		a.flush()
+	})
+}
+
+// logQuery is what a question means for the store.
+func logQuery(q roster.LogQuery) (logs.Query, error) {
+	out := logs.Query{Since: q.Since, Until: q.Until, Count: q.Count}
+	if out.Count == 0 {
+		out.Count = 1000
+	}
+	var grep *regexp.Regexp
+	if q.Grep != "" {
+		var err error
+		if grep, err = regexp.Compile(q.Grep); err != nil {
+			return out, err
+		}
+	}
+	out.Match = func(l logs.Line) bool {
+		return isOf(l, q.Of) && (grep == nil || grep.MatchString(l.Text)) && (!q.Samples || isSample(l.Text))
+	}
+	return out, nil
+}
+
+// isOf says whether a line is of any of these names, bundles or workers.
+func isOf(l logs.Line, of []string) bool {
+	return len(of) == 0 || slices.ContainsFunc(of, func(what string) bool {
+		return l.Name == what || l.Worker == what || strings.HasPrefix(l.Worker, what+".") ||
+			len(what) >= shortestID && (strings.HasPrefix(l.Bundle, what) || !strings.Contains(l.Worker, ".") && strings.HasPrefix(l.Worker, what))
+	})
+}
+
+// shortestID is how much of a bundle's digest or a worker's id has to be given: a service may be named a.
+const shortestID = 4
+
+func isSample(text string) bool {
+	l, ok := slogs.Parse(text)
+	return ok && l.Tag == slogs.Sampled
+}
+
+// logAnswer is an answer under way.
+type logAnswer struct {
+	n     *Node
+	to    string
+	chunk roster.LogChunk
+	bytes int
+}
+
+// take adds a line.
+func (a *logAnswer) take(l logs.Line) {
+	a.chunk.Lines = append(a.chunk.Lines, roster.LogLine{
+		Time: l.Time, Node: a.n.ID(), Bundle: l.Bundle, Name: l.Name, Worker: l.Worker, PID: l.PID, Stream: l.Stream, Text: l.Text,
+	})
+	a.bytes += len(l.Text) + 200
+}
+
+func (a *logAnswer) flush() error {
+	data, err := json.Marshal(a.chunk)
+	if err != nil {
+		return err
+	}
+	a.chunk.Lines, a.bytes = nil, 0
+	return a.n.bus.Publish(a.to, data)
+}
+
+// page answers with one chunk.
+func (a *logAnswer) page(q roster.LogQuery, query logs.Query) error {
+	var from logs.Position
+	if q.After != nil {
+		from = logs.Position(*q.After)
+	}
+	most := min(q.Page, logPage)
+	next, more, err := a.n.logs.Page(a.n.ctx, query, from, func(l logs.Line) bool {
+		a.take(l)
+		return len(a.chunk.Lines) < most && a.bytes < chunkBytes
+	})
+	if more {
+		to := roster.LogPosition(next)
+		a.chunk.Next = &to
+	}
+	if err != nil {
+		a.chunk.Wrong = err.Error()
+	}
+	return err
+}
+
+// followAtMost ends a follower that never said stop: its process may be gone.
+const followAtMost = 12 * time.Hour
+
+// all answers with the newest lines, and what comes then if q.Follow says so.
+func (a *logAnswer) all(q roster.LogQuery, query logs.Query) error {
+	ctx, cancel := context.WithTimeout(a.n.ctx, followAtMost)
+	defer cancel()
+	add := func(l logs.Line) error {
+		a.take(l)
+		if q.Follow || len(a.chunk.Lines) >= logChunk || a.bytes > chunkBytes {
+			return a.flush()
+		}
+		return nil
+	}
+	if !q.Follow || q.Stop == "" {
+		return a.n.logs.Read(ctx, query, add)
+	}
+	s, err := a.n.bus.Subscribe(q.Stop, "", func(bus.Message) { cancel() })
+	if err == nil {
+		defer s.Unsubscribe()
+	}
+	return a.n.logs.Follow(ctx, query, add)
+}

@@ -1,0 +1,140 @@
+package node_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/home"
+	"github.com/universal-server/become/ground/logs"
+	"github.com/universal-server/become/node"
+	"github.com/universal-server/become/work/roster"
+)
+
+// logged makes a node's home whose log has the lines of every step-th of n milliseconds.
+func logged(t *testing.T, began time.Time, first, step, n int) (dir string) {
+	t.Helper()
+	h, err := home.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	s, err := logs.Open(h.Logs(), &logs.Options{SegmentBytes: 100_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := first; i < n; i += step {
+		one := logs.Line{Time: began.Add(time.Duration(i) * time.Millisecond), Name: "crunch", Worker: "crunch.1.1", Stream: "stdout", Text: fmt.Sprint("line ", i)}
+		if i%100 == 0 {
+			one.Text = fmt.Sprintf("2026-11-21T13:28:32.162 & <00000010>crunch - n=%d", i)
+		}
+		if i%7 == 0 {
+			one.Name, one.Worker = "crunchy", "crunchy.1.1"
+		}
+		if err := s.Append(one); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return h.Dir()
+}
+
+// The logs of several nodes are one, in order of time, however long they are.
+func TestLogs_OfTwoNodesAreInOrderOfTime(t *testing.T) {
+	const n = 6000
+	began := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
+	one, _ := start(t, node.Options{Home: logged(t, began, 0, 3, n)})
+	two, err := node.Start(t.Context(), node.Options{Home: logged(t, began, 1, 3, n), URL: one.URL(), Key: one.KeyText()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { two.Stop() })
+	f, ctx := newCrew(t, one).f, soon(t)
+	at := func(i int) time.Time { return began.Add(time.Duration(i) * time.Millisecond) }
+	read := func(q roster.LogQuery) (got []int) {
+		t.Helper()
+		err := f.ReadLogs(ctx, 2, q, func(l roster.LogLine) error {
+			i := int(l.Time.Sub(began) / time.Millisecond)
+			if want := []string{one.ID(), two.ID()}[i%3]; l.Node != want {
+				t.Fatalf("line %d is of node %s, want %s", i, l.Node, want)
+			}
+			got = append(got, i)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	want := func(keep func(i int) bool) (all []int) {
+		for i := range n {
+			if i%3 < 2 && keep(i) {
+				all = append(all, i)
+			}
+		}
+		return all
+	}
+	for what, c := range map[string]struct {
+		q    roster.LogQuery
+		keep func(i int) bool
+	}{
+		"all":       {roster.LogQuery{}, func(int) bool { return true }},
+		"a window":  {roster.LogQuery{Since: at(1000), Until: at(2000)}, func(i int) bool { return i >= 1000 && i < 2000 }},
+		"of a name": {roster.LogQuery{Of: []string{"crunch"}}, func(i int) bool { return i%7 > 0 }},
+		"of others": {roster.LogQuery{Of: []string{"crunchy", "nobody"}}, func(i int) bool { return i%7 == 0 }},
+		"matching":  {roster.LogQuery{Grep: "^line .*77$"}, func(i int) bool { return i%100 == 77 }},
+		"samples":   {roster.LogQuery{Samples: true}, func(i int) bool { return i%100 == 0 }},
+	} {
+		if got := read(c.q); !slices.Equal(got, want(c.keep)) {
+			t.Errorf("%s: got %d lines, want %d", what, len(got), len(want(c.keep)))
+		}
+	}
+	lone := 0
+	if err := f.ReadLogs(ctx, 1, roster.LogQuery{Node: two.ID()}, func(roster.LogLine) error { lone++; return nil }); err != nil || lone != n/3 {
+		t.Errorf("one node: %d lines, %v", lone, err)
+	}
+	newest, err := f.LogLines(ctx, 2, roster.LogQuery{Count: 10, Until: at(3000)})
+	if err != nil || len(newest) != 10 || newest[9].Text != "line 2998" || newest[0].Text != "line 2985" {
+		t.Errorf("the newest are %v, %v", newest, err)
+	}
+	enough := errors.New("enough")
+	if err := f.ReadLogs(ctx, 2, roster.LogQuery{}, func(roster.LogLine) error { return enough }); err != enough {
+		t.Errorf("got %v, want the caller's error", err)
+	}
+	if err := f.ReadLogs(ctx, 2, roster.LogQuery{Grep: "("}, nil); fault.KindOf(err) != fault.Remote {
+		t.Errorf("got %v, want what is wrong", err)
+	}
+	two.Kill()
+	lines := 0
+	err = f.ReadLogs(ctx, 1, roster.LogQuery{}, func(roster.LogLine) error { lines++; return nil })
+	if err != nil || lines != n/3 {
+		t.Errorf("of the node that is left: %d lines, %v", lines, err)
+	}
+}
+
+// Who reads while a node goes away is told, and does not take half of it for the whole.
+func TestLogs_ANodeThatGoesAwayIsMissed(t *testing.T) {
+	began := time.Now().Add(-time.Hour)
+	one, _ := start(t, node.Options{Home: logged(t, began, 0, 3, 10)})
+	two, err := node.Start(t.Context(), node.Options{Home: logged(t, began, 1, 3, 6000), URL: one.URL(), Key: one.KeyText()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { two.Stop() })
+	gone := false
+	err = newCrew(t, one).f.ReadLogs(soon(t), 2, roster.LogQuery{}, func(l roster.LogLine) error {
+		if !gone {
+			gone = true
+			two.Kill()
+		}
+		return nil
+	})
+	if fault.KindOf(err) != fault.Lost {
+		t.Errorf("got %v, want lost", err)
+	}
+}

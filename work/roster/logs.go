@@ -1,0 +1,55 @@
+package roster
+
+import "time"
+
+// LogQuery asks for log lines: the newest Count, or with Page a part of them.
+type LogQuery struct {
+	// Of narrows the answer to lines of any of these: names, beginnings of bundles' digests, or of workers' ids.
+	Of []string `json:"of,omitempty"`
+	// Node is the beginning of the id of who is to answer; empty means all.
+	Node string `json:"node,omitempty"`
+	// Since ≤ time < Until; zero is no bound.
+	Since time.Time `json:"since,omitzero"`
+	Until time.Time `json:"until,omitzero"`
+	// Grep is a regular expression (RE2) that the text matches; empty means all.
+	Grep string `json:"grep,omitempty"`
+	// Samples leaves samples only, see package slogs.
+	Samples bool `json:"samples,omitempty"`
+	// Count bounds the answer to the newest lines. Default 1000.
+	Count int `json:"count,omitempty"`
+	// Page, if it is not 0, asks for at most so many lines, the oldest first, from After on. The answer is one chunk.
+	Page  int          `json:"page,omitempty"`
+	After *LogPosition `json:"after,omitempty"`
+
+	Follow bool   `json:"follow,omitempty"` // keep sending new lines until Stop subject gets a message
+	Stop   string `json:"stop,omitempty"`   // subject that ends following
+}
+
+// LogPosition is a place in a node's log.
+type LogPosition struct {
+	Segment uint64 `json:"segment"`
+	Offset  int64  `json:"offset"`
+}
+
+// LogLine is one line of a process's output.
+type LogLine struct {
+	Time   time.Time `json:"time"`
+	Node   string    `json:"node"`
+	Bundle string    `json:"bundle"`
+	Name   string    `json:"name"`
+	Worker string    `json:"worker"`
+	PID    int       `json:"pid,omitempty"`
+	Stream string    `json:"stream"` // stdout, stderr, node
+	Text   string    `json:"text"`
+}
+
+// LogChunk answers a LogQuery; the last one of a node has End set.
+type LogChunk struct {
+	Node  string    `json:"node"`
+	Lines []LogLine `json:"lines"`
+	// Next is where the next page begins; nil if there is none.
+	Next *LogPosition `json:"next,omitempty"`
+	End  bool         `json:"end,omitempty"`
+	// Wrong says why there is no answer.
+	Wrong string `json:"wrong,omitempty"`
+}
