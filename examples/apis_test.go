@@ -32,6 +32,9 @@ func crunch(t *testing.T, p program) {
 	if page := get(t, "http://"+addr+"/"); !strings.Contains(page, `data-request="Multiply"`) {
 		t.Errorf("the page is %s", page)
 	}
+	if p.alone {
+		tryPage(t, addr)
+	}
 	interrupt()
 	settings := exec.Command(p.path, "--host=0.0.0.0", "--dump-settings")
 	settings.Env = p.env
