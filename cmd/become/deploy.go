@@ -27,6 +27,7 @@ func (a *app) deployCommand() *cobra.Command {
 	var name string
 	var nodes []string
 	var flags specFlags
+	var several many
 	cmd := &cobra.Command{
 		Use: "deploy PATH", Short: "Let a name become this code",
 		Long: `Let a name become this code: a .js or .ts file, a Go package, or an executable
@@ -40,16 +41,20 @@ fails. One that does not become ready, or dies too often in its first ten second
 become ps says why. Then: start, stop, restart, scale, pause, resume, rollback, rm, logs. The stock servers of become
 serve are services too: paths in their settings are those of the nodes.
 
+` + templateHelp + `
+
 ` + limitHelp,
 		Example: `  become deploy ./square.js
   become deploy ./examples/crunch
   become deploy --name area ./geometry.ts
   become deploy ./examples/hello --listen :8080 --procs 4
+  become deploy ./examples/hello --name 'hello-{number}' --count 3 --start 1 --listen ':808{number}'
   become deploy static ./site --name docs --listen :8000
   become rollback square`,
 		Args: wants(1, 1, "one PATH, or the name of a stock server"),
 	}
 	target := func(f *pflag.FlagSet) {
+		several.add(f)
 		f.StringVar(&name, "name", "", "deploy under this `name` (default the file's or folder's)")
 		f.StringArrayVar(&nodes, "node", nil, "serve on this `node` only: its id or host; may be repeated (default all)")
 	}
@@ -58,18 +63,19 @@ serve are services too: paths in their settings are those of the nodes.
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		path := args[0]
+		if len(nodes) > 0 || flags.given(cmd) {
+			return a.deployRoles(ctx, several, name, path, nodes, func(fill func(string) string) (master.Spec, error) {
+				return flags.filled(fill).read(cmd)
+			})
+		}
+		if several.count != 1 {
+			return usage("as in --count 3 --listen :0", "--count is for services")
+		}
 		if name == "" {
 			name = nameOf(path)
 		}
 		if err := checkName(name); err != nil {
 			return err
-		}
-		if len(nodes) > 0 || flags.given(cmd) {
-			spec, err := flags.read(cmd)
-			if err != nil {
-				return err
-			}
-			return a.deployRole(ctx, name, path, spec, nodes)
 		}
 		c, err := a.load(ctx, path)
 		if err != nil {
@@ -99,14 +105,8 @@ serve are services too: paths in their settings are those of the nodes.
 			return a.changed(name, before.Digest, now)
 		})
 	}
-	cmd.AddCommand(stockCommands("become deploy", target, func(cmd *cobra.Command, s stock.Server, spec master.Spec) error {
-		if name == "" {
-			name = s.Name
-		}
-		if err := checkName(name); err != nil {
-			return err
-		}
-		return a.deployRole(cmd.Context(), name, s.Name, spec, nodes)
+	cmd.AddCommand(stockCommands("become deploy", target, func(cmd *cobra.Command, s stock.Server, read specReader) error {
+		return a.deployRoles(cmd.Context(), several, name, s.Name, nodes, read)
 	})...)
 	return cmd
 }

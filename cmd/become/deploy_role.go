@@ -6,44 +6,75 @@ import (
 
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
-	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/role"
 )
 
-// deployRole lets a name become a service on the fleet's nodes: of a program, or a stock server.
-func (a *app) deployRole(ctx context.Context, name, what string, spec master.Spec, nodes []string) error {
-	e := role.Edition{Spec: spec, By: me()}
-	var c *code
-	if isStock(what) {
-		e.Stock = what
-	} else {
-		var err error
-		if c, err = a.load(ctx, what); err != nil {
-			return a.why(ctx, err)
+// deployRoles lets names become services on the fleet's nodes: of a program, or a stock server. Nothing is deployed when one of
+// them cannot be read.
+func (a *app) deployRoles(ctx context.Context, several many, name, what string, nodes []string, read specReader) error {
+	all, err := several.replicas(name, nameOf(what))
+	if err != nil {
+		return err
+	}
+	editions := make([]role.Edition, len(all))
+	for i, one := range all {
+		editions[i].By = me()
+		if editions[i].Spec, err = read(one.fill); err != nil {
+			return err
 		}
-		if c.manifest.Kind != bundle.Native {
-			return fault.Text(fault.Invalid, "deploy", what, "a script cannot be a service: it needs a program whose main function is become.Serve")
-		}
-		e.Digest, e.Bundle = c.manifest.Digest, c.manifest.Name
+	}
+	c, err := a.serviceCode(ctx, what)
+	if err != nil {
+		return err
 	}
 	return a.withRoles(ctx, func(ctx context.Context, s *session, roles *role.Store) error {
-		if _, err := s.Resolve(ctx, name); err == nil {
-			return refuseOther(name, "code for calls")
-		}
-		if c != nil {
-			if err := a.ship(ctx, s, c); err != nil {
+		for i, one := range all {
+			e := editions[i]
+			if c == nil {
+				e.Stock = what
+			} else {
+				e.Digest, e.Bundle = c.manifest.Digest, c.manifest.Name
+			}
+			if err := a.deployRole(ctx, s, roles, one.name, e, c, nodes); err != nil {
 				return err
 			}
 		}
-		r, changed, err := roles.Deploy(ctx, name, e, nodes)
-		if err != nil {
+		return nil
+	})
+}
+
+// serviceCode loads what shall serve; nil for a stock server.
+func (a *app) serviceCode(ctx context.Context, what string) (*code, error) {
+	if isStock(what) {
+		return nil, nil
+	}
+	c, err := a.load(ctx, what)
+	if err != nil {
+		return nil, a.why(ctx, err)
+	}
+	if c.manifest.Kind != bundle.Native {
+		return nil, fault.Text(fault.Invalid, "deploy", what, "a script cannot be a service: it needs a program whose main function is become.Serve")
+	}
+	return c, nil
+}
+
+func (a *app) deployRole(ctx context.Context, s *session, roles *role.Store, name string, e role.Edition, c *code, nodes []string) error {
+	if _, err := s.Resolve(ctx, name); err == nil {
+		return refuseOther(name, "code for calls")
+	}
+	if c != nil {
+		if err := a.ship(ctx, s, c); err != nil {
 			return err
 		}
-		if !changed {
-			fmt.Fprintf(a.err, "become: %s is just that already\n", name)
-		}
-		return a.awaitRole(ctx, s, roles, r)
-	})
+	}
+	r, changed, err := roles.Deploy(ctx, name, e, nodes)
+	if err != nil {
+		return err
+	}
+	if !changed {
+		fmt.Fprintf(a.err, "become: %s is just that already\n", name)
+	}
+	return a.awaitRole(ctx, s, roles, r)
 }
 
 // roleOr runs f with the service of that name, if there is one, and else g.

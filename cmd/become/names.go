@@ -44,12 +44,21 @@ func (a *app) rmCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "rm NAME...", Short: "Remove names", Args: wants(1, -1, "a NAME"),
 		Long: `Remove names. Functions: what runs finishes; the bundles stay, and so do their jobs. Services: their
-processes drain, their sockets are closed.`,
-		Example: "  become rm square", ValidArgsFunction: a.completeName,
+processes drain, their sockets are closed.
+` + patternHelp,
+		Example: "  become rm square\n  become rm 'crunch-*'", ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			chosen, err := selecting(args)
+			if err != nil {
+				return err
+			}
 			return a.with(ctx, kept, func(ctx context.Context, s *session) error {
-				for _, name := range args {
+				names, err := a.selected(ctx, s, chosen)
+				if err != nil {
+					return err
+				}
+				for _, name := range names {
 					err := a.roleOr(ctx, s, name, func(roles *role.Store, r role.Role) error {
 						return a.rmRole(ctx, roles, r)
 					}, func() error { return a.rm(ctx, s, name) })
@@ -61,6 +70,38 @@ processes drain, their sockets are closed.`,
 			})
 		},
 	}
+}
+
+// selected returns the names of functions and services that are chosen.
+func (a *app) selected(ctx context.Context, s *session, chosen selection) ([]string, error) {
+	if chosen.plain() {
+		return chosen.of(nil)
+	}
+	var all []string
+	functions, err := s.Names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range functions {
+		all = append(all, d.Name)
+	}
+	roles, err := role.Open(ctx, s.Bus())
+	if err != nil {
+		return nil, err
+	}
+	services, err := roleNames(ctx, roles)
+	if err != nil {
+		return nil, err
+	}
+	return chosen.of(append(all, services...))
+}
+
+func roleNames(ctx context.Context, roles *role.Store) (names []string, err error) {
+	all, err := roles.List(ctx)
+	for _, r := range all {
+		names = append(names, r.Name)
+	}
+	return names, err
 }
 
 func (a *app) rm(ctx context.Context, s *session, name string) error {

@@ -19,10 +19,15 @@ func (a *app) psCommand() *cobra.Command {
 		Use: "ps [NAME]", Aliases: []string{"status"}, Short: "List services and worker processes", Args: wants(0, 1, "one NAME at most"),
 		Long: `List the services and the worker processes of all nodes: with NAME those of one service, with its processes,
 or of one bundle. With -l the processes of every service: PID, memory, processor time and how long it has run. A bundle that failed to start is listed too, with the reason. --json lists both: what has
-sockets is a service.`,
-		Example: "  become ps\n  become ps -l\n  become ps --json | jq '.[] | select(.state == \"failed\")'", ValidArgsFunction: a.completeName,
+sockets is a service.
+` + patternHelp,
+		Example: "  become ps\n  become ps -l\n  become ps 'crunch-*'\n  become ps --json | jq '.[] | select(.state == \"failed\")'", ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
+			chosen, err := selecting(args)
+			if err != nil {
+				return err
+			}
 			return a.with(ctx, running, func(ctx context.Context, s *session) error {
 				services, err := askRoles(ctx, s)
 				if err != nil {
@@ -33,8 +38,8 @@ sockets is a service.`,
 					return err
 				}
 				if len(args) > 0 {
-					services = slices.DeleteFunc(services, func(r nodeRole) bool { return r.Name != args[0] })
-					if procs, err = only(ctx, s, args[0], procs); err != nil && len(services) == 0 {
+					services = slices.DeleteFunc(services, func(r nodeRole) bool { return !chosen.has(r.Name) })
+					if procs, err = only(ctx, s, args[0], chosen, procs); err != nil && len(services) == 0 {
 						return err
 					}
 				}
@@ -179,7 +184,15 @@ func deployedAs(ctx context.Context, s *session) map[string]string {
 }
 
 // only keeps the processes of a name or a bundle.
-func only(ctx context.Context, s *session, what string, procs []proc) ([]proc, error) {
+func only(ctx context.Context, s *session, what string, chosen selection, procs []proc) ([]proc, error) {
+	if !chosen.plain() {
+		procs = slices.DeleteFunc(procs, func(p proc) bool { return !chosen.has(p.Name) })
+		if len(procs) == 0 {
+			_, err := chosen.of(nil)
+			return nil, err
+		}
+		return procs, nil
+	}
 	digest := what
 	d, err := s.Resolve(ctx, what)
 	if err == nil {

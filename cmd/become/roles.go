@@ -15,67 +15,99 @@ import (
 	"github.com/universal-server/become/serve/role"
 )
 
-// roleChange is a command that changes one service's record and waits until the nodes have followed.
+// roleChange is a command that changes services' records and waits until the nodes have followed.
 type roleChange struct {
 	use, short, long, example string
-	args                      int
-	change                    func(ctx context.Context, roles *role.Store, args []string) (role.Role, error)
+	change                    func(ctx context.Context, roles *role.Store, name string) (role.Role, error)
 }
 
 func (a *app) roleCommands() []*cobra.Command {
-	state := func(to role.State) func(context.Context, *role.Store, []string) (role.Role, error) {
-		return func(ctx context.Context, roles *role.Store, args []string) (role.Role, error) {
-			return roles.SetState(ctx, args[0], to, me())
+	state := func(to role.State) func(context.Context, *role.Store, string) (role.Role, error) {
+		return func(ctx context.Context, roles *role.Store, name string) (role.Role, error) {
+			return roles.SetState(ctx, name, to, me())
 		}
 	}
 	var all []*cobra.Command
 	for _, c := range []roleChange{
-		{"start NAME", "Start a stopped service", "Start a stopped or failed service: its sockets are opened and its processes started.",
-			"  become start hello", 1, state(role.Running)},
-		{"stop NAME", "Stop a service", "Stop a service: its processes drain, and its sockets are closed. It stays known: become start brings it back, also after the node's restart.",
-			"  become stop hello", 1, state(role.Stopped)},
-		{"restart NAME", "Replace a service's processes", "Replace a service's processes by new ones of the same version, one after another. No connection fails.",
-			"  become restart hello", 1, func(ctx context.Context, roles *role.Store, args []string) (role.Role, error) {
-				return roles.Restart(ctx, args[0], me())
+		{"start", "Start stopped services", "Start stopped or failed services: their sockets are opened and their processes started.",
+			"  become start hello\n  become start 'crunch-*'", state(role.Running)},
+		{"stop", "Stop services", "Stop services: their processes drain, and their sockets are closed. They stay known: become start brings them back, also after the node's restart.",
+			"  become stop hello\n  become stop '*'", state(role.Stopped)},
+		{"restart", "Replace services' processes", "Replace services' processes by new ones of the same version, one after another. No connection fails.",
+			"  become restart hello", func(ctx context.Context, roles *role.Store, name string) (role.Role, error) {
+				return roles.Restart(ctx, name, me())
 			}},
-		{"pause NAME", "Let connections wait", "Pause a service: its processes drain and leave, its sockets stay open, and who connects waits until become resume.",
-			"  become pause hello", 1, state(role.Paused)},
-		{"resume NAME", "Go on after a pause", "Start the processes of a paused service again; who waited is served.",
-			"  become resume hello", 1, state(role.Running)},
-		{"scale NAME PROCS", "Change a service's number of processes", "Change how many processes a service has on each node. Those that are too many drain.",
-			"  become scale hello 8", 2, scale},
+		{"pause", "Let connections wait", "Pause services: their processes drain and leave, their sockets stay open, and who connects waits until become resume.",
+			"  become pause hello", state(role.Paused)},
+		{"resume", "Go on after a pause", "Start the processes of paused services again; who waited is served.",
+			"  become resume hello", state(role.Running)},
 	} {
 		all = append(all, a.roleCommand(c))
 	}
-	return all
+	return append(all, a.scaleCommand())
 }
 
-func scale(ctx context.Context, roles *role.Store, args []string) (role.Role, error) {
-	n, err := strconv.Atoi(args[1])
-	if err != nil || n < 1 {
-		return role.Role{}, usage("as in: become scale hello 4", "%q is no number of processes", args[1])
-	}
-	return roles.Scale(ctx, args[0], n, me())
-}
-
-func (a *app) roleCommand(c roleChange) *cobra.Command {
-	what := "one NAME"
-	if c.args > 1 {
-		what = "a NAME and a number"
-	}
+func (a *app) scaleCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: c.use, Short: c.short, Long: c.long, Example: c.example,
-		Args: wants(c.args, c.args, what), ValidArgsFunction: a.completeRole,
+		Use: "scale NAME... PROCS", Short: "Change services' number of processes", Example: "  become scale hello 8",
+		Long: "Change how many processes services have on each node. Those that are too many drain.\n\n" + patternHelp,
+		Args: wants(2, -1, "a NAME and a number"), ValidArgsFunction: a.completeRole,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.withRoles(cmd.Context(), func(ctx context.Context, s *session, roles *role.Store) error {
-				r, err := c.change(ctx, roles, unguard(args))
-				if err != nil {
-					return err
-				}
-				return a.awaitRole(ctx, s, roles, r)
+			args = unguard(args)
+			last := args[len(args)-1]
+			n, err := strconv.Atoi(last)
+			if err != nil || n < 1 {
+				return usage("as in: become scale hello 4", "%q is no number of processes", last)
+			}
+			return a.changeRoles(cmd.Context(), args[:len(args)-1], func(ctx context.Context, roles *role.Store, name string) (role.Role, error) {
+				return roles.Scale(ctx, name, n, me())
 			})
 		},
 	}
+}
+
+func (a *app) roleCommand(c roleChange) *cobra.Command {
+	return &cobra.Command{
+		Use: c.use + " NAME...", Short: c.short, Long: c.long + "\n\n" + patternHelp, Example: c.example,
+		Args: wants(1, -1, "a NAME"), ValidArgsFunction: a.completeRole,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.changeRoles(cmd.Context(), unguard(args), c.change)
+		},
+	}
+}
+
+// changeRoles changes the services that names and patterns select, and then waits for each.
+func (a *app) changeRoles(ctx context.Context, words []string, change func(context.Context, *role.Store, string) (role.Role, error)) error {
+	chosen, err := selecting(words)
+	if err != nil {
+		return err
+	}
+	return a.withRoles(ctx, func(ctx context.Context, s *session, roles *role.Store) error {
+		var there []string
+		if !chosen.plain() {
+			if there, err = roleNames(ctx, roles); err != nil {
+				return err
+			}
+		}
+		names, err := chosen.of(there)
+		if err != nil {
+			return err
+		}
+		all := make([]role.Role, 0, len(names))
+		for _, name := range names {
+			r, err := change(ctx, roles, name)
+			if err != nil {
+				return err
+			}
+			all = append(all, r)
+		}
+		for _, r := range all {
+			if err := a.awaitRole(ctx, s, roles, r); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // withRoles connects to the fleet that runs, and opens its records of services.
@@ -91,18 +123,13 @@ func (a *app) withRoles(ctx context.Context, f func(context.Context, *session, *
 
 // completeRole offers the names of services.
 func (a *app) completeRole(cmd *cobra.Command, args []string, start string) (out []string, d cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
 	a.near(cmd, func(ctx context.Context, s *session) error {
 		roles, err := role.Open(ctx, s.Bus())
 		if err != nil {
 			return err
 		}
-		all, err := roles.List(ctx)
-		for _, r := range all {
-			out = append(out, r.Name)
-		}
+		all, err := roleNames(ctx, roles)
+		out = slices.DeleteFunc(all, func(name string) bool { return slices.Contains(args, name) })
 		return err
 	})
 	return out, cobra.ShellCompDirectiveNoFileComp

@@ -61,7 +61,11 @@ SIGUSR2 replaces this command itself by the version that is installed now: same 
 		}
 		return a.serve(cmd.Context(), serving{what: args[0], spec: spec, listens: cmd.Flags().Changed("listen"), watch: watch})
 	}
-	cmd.AddCommand(stockCommands("become serve", nil, func(cmd *cobra.Command, s stock.Server, spec master.Spec) error {
+	cmd.AddCommand(stockCommands("become serve", nil, func(cmd *cobra.Command, s stock.Server, read specReader) error {
+		spec, err := read(nil)
+		if err != nil {
+			return err
+		}
 		if err := s.Check(spec.Settings); err != nil {
 			return err
 		}

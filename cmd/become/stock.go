@@ -24,9 +24,12 @@ func stockServices() []service.Service {
 	return stock.Services(stock.Env{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Out: os.Stdout})
 }
 
+// specReader reads what the flags say, with their templates filled by fill, if that is not nil.
+type specReader func(fill func(string) string) (master.Spec, error)
+
 // stockCommands returns a subcommand for each server that this binary can become. Each has the flags
 // of a service, those of the server itself, and more; run gets what they say.
-func stockCommands(parent string, more func(*pflag.FlagSet), run func(*cobra.Command, stock.Server, master.Spec) error) []*cobra.Command {
+func stockCommands(parent string, more func(*pflag.FlagSet), run func(*cobra.Command, stock.Server, specReader) error) []*cobra.Command {
 	var out []*cobra.Command
 	for _, s := range stock.All() {
 		var flags specFlags
@@ -53,11 +56,17 @@ func stockCommands(parent string, more func(*pflag.FlagSet), run func(*cobra.Com
 		}
 		ownFirst(cmd, own)
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			spec, err := flags.readStock(cmd, s, unguard(args), given)
-			if err != nil {
-				return err
-			}
-			return run(cmd, s, spec)
+			args = unguard(args)
+			return run(cmd, s, func(fill func(string) string) (master.Spec, error) {
+				if fill == nil {
+					return flags.readStock(cmd, s, args, given)
+				}
+				own := map[string][]string{}
+				for name, all := range given {
+					own[name] = filledAll(all, fill)
+				}
+				return flags.filled(fill).readStock(cmd, s, filledAll(args, fill), own)
+			})
 		}
 		cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 			hint := cmd.CommandPath() + " --help"
