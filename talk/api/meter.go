@@ -27,15 +27,3 @@ func (a *API) running(h *Handler, change int) {
 		a.opts.Meter.Running(h, change)
 	}
 }
-
-// metered is an answer that the meter is told of first.
-func (a *API) metered(h *Handler, answer func(Reply, error, bool)) func(Reply, error, bool) {
-	if a.opts.Meter == nil {
-		return answer
-	}
-	begun := time.Now()
-	return func(r Reply, err error, late bool) {
-		a.opts.Meter.Answered(h, time.Since(begun), err)
-		answer(r, err, late)
-	}
-}

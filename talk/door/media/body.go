@@ -45,10 +45,20 @@ func Packs(r *http.Request, length int) bool {
 	return length >= packFrom && wantsGzip(r.Header["Accept-Encoding"])
 }
 
+// fields are the values of Content-Type that are written most: nobody changes a header's values in place.
+var fields = map[string][]string{JSON.Type: {JSON.Type}}
+
+func typeField(kind string) []string {
+	if f := fields[kind]; f != nil {
+		return f
+	}
+	return []string{kind}
+}
+
 // Write answers with a body, packed if it is long and the client takes that. A client asking by HEAD gets the header alone.
 func Write(w http.ResponseWriter, r *http.Request, status int, kind string, body []byte) {
 	h := w.Header()
-	h["Content-Type"] = []string{kind}
+	h["Content-Type"] = typeField(kind)
 	if len(body) >= packFrom {
 		h.Add("Vary", "Accept-Encoding")
 		if Packs(r, len(body)) {

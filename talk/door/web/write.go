@@ -32,10 +32,17 @@ func (d *door) answer(w http.ResponseWriter, r *http.Request, f form, reply api.
 	if f.plain && (f.format == media.JSON || f.format == media.CBOR) {
 		kind += "; profile=plain"
 	}
-	w.Header().Add("Vary", "Accept")
+	if h := w.Header(); h["Vary"] == nil {
+		h["Vary"] = varies
+	} else {
+		h.Add("Vary", "Accept")
+	}
 	media.Write(w, r, http.StatusOK, kind, body)
 	b.Write(body) // keeps what has grown
 }
+
+// varies is shared: nobody changes a header's values in place.
+var varies = []string{"Accept"}
 
 // encode writes a reply: as JSON and CBOR in its envelope, unless the message alone is wanted. In XML the element names the
 // type, and a text is for people.
