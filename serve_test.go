@@ -29,7 +29,7 @@ func TestServe_RefusesWhatCannotBe(t *testing.T) {
 		{"the program's services are good", []*Server{good}, []string{"--service", "bad"}},
 		{"the service has no settings", []*Server{good}, []string{"--listen", "127.0.0.1:0", "--settings", "{}"}},
 		{"it does not serve HTTP: limits of headers and bodies", []*Server{Conn("few", nothing, ServiceOptions{MaxBody: 1})}, nil},
-		{"it serves packets", []*Server{Packet("few", func(context.Context, net.PacketConn) error { return nil })}, []string{"--max-conns", "3"}},
+		{"it serves packets", []*Server{Packet("few", func(context.Context, net.PacketConn) error { return nil })}, []string{"--max-conns", "3", "--listen", "udp://127.0.0.1:0"}},
 		{"want a number above zero", []*Server{good}, []string{"--max-conns", "0"}},
 		{"want host:port", []*Server{good}, []string{"--listen", "8080"}},
 		{"flag provided but not defined: -nonsense", []*Server{good}, []string{"--nonsense"}},

@@ -40,13 +40,14 @@ func (s *Sender) Freeze(ctx context.Context) (*os.File, State, error) {
 	return file, State{Open: s.open, Untaken: len(s.untaken)}, nil
 }
 
-// awaitTaken returns when nothing is untaken, or ctx or the pair ends.
+// awaitTaken returns when nothing is untaken, and the writer knows that it has written: it may hear so after the process
+// has taken it. Or when ctx or the pair ends.
 func (s *Sender) awaitTaken(ctx context.Context) {
 	for {
 		s.mu.Lock()
-		n := len(s.untaken)
+		still := len(s.untaken) == 0 && !s.writing
 		s.mu.Unlock()
-		if n == 0 {
+		if still {
 			return
 		}
 		select {

@@ -29,7 +29,7 @@ type Sender struct {
 	conn  *net.UnixConn
 	wake  chan struct{} // holds an item when write should look again
 	done  chan struct{} // closed when both goroutines have ended
-	moved chan struct{} // holds an item when something was taken, for Freeze
+	moved chan struct{} // holds an item when something was taken or written, for Freeze
 
 	mu      sync.Mutex
 	untaken []*sent // oldest first
@@ -203,7 +203,10 @@ func (s *Sender) write() {
 func (s *Sender) next() (c *sent, over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.writing = false
+	if s.writing {
+		s.writing = false
+		nudge(s.moved)
+	}
 	if s.over {
 		return nil, true
 	}
