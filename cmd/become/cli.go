@@ -242,7 +242,7 @@ func (a *app) root() *cobra.Command {
 	add("services", a.roleCommands()...)
 	add("services", a.settingsCommand(), a.historyCommand())
 	add("fleet", a.upCommand(), a.upgradeCommand(), a.psCommand(), a.nodesCommand(), a.jobsCommand(), a.logsCommand(), a.topCommand())
-	add("more", a.casCommand(), a.keyCommand(), a.versionCommand())
+	add("more", a.casCommand(), a.homeCommand(), a.keyCommand(), a.versionCommand())
 	root.AddCommand(a.successorCommand())
 	return root
 }

@@ -13,6 +13,7 @@
 //     left behind by a crash, even if the number of the process was given out again.
 //   - [Home.Run] is short enough for Unix sockets, whose paths end at 103 bytes, and holds
 //     nothing of an earlier node.
+//   - [Destroy] removes a home whole, and refuses a folder that is none, is in use, or holds anything else.
 //   - [Home.ID] never changes as long as the folder lives.
 //
 // # What is inside
@@ -24,6 +25,8 @@
 //	id            the node's id
 //	key           the fleet's key
 //	bus/ cache/ logs/ run/
+//	runs/         history of services' processes
+//	address       where the bus listened last
 //	tls/          self-made certificates (Share)
 //
 // # A first program
