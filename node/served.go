@@ -51,6 +51,7 @@ type served struct {
 	releases   map[string]func() // of the code in use, by digest
 	owned      *owned            // nil: there is none
 	adopted    bool              // and catchUp was not called
+	level      *string           // the log's that the master was told; nil: none
 	failed     uint64            // revision that could not be done
 	again      time.Time         // when to try it again
 	wait       time.Duration
@@ -200,6 +201,10 @@ func (v *served) apply(ctx context.Context, r role.Role) error {
 			return err
 		}
 	}
+	if v.level == nil || *v.level != r.LogLevel {
+		v.master.SetLogLevel(r.LogLevel)
+		v.level = &r.LogLevel
+	}
 	if undone, why := v.undone(); undone.Number > 0 {
 		if err := v.s.store.TakeBack(ctx, v.name, undone.Number, v.told(why)); err != nil {
 			return err
@@ -222,6 +227,7 @@ func (v *served) open() error {
 	if err != nil {
 		return err
 	}
+	v.level = nil
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.master, v.edition, v.before, v.generation, v.restarts = m, role.Edition{}, role.Edition{}, 0, v.record.Restarts

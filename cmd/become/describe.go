@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -150,6 +151,9 @@ func (a *app) describeRole(r role.Role) error {
 			return err
 		}
 		fmt.Fprintf(w, "  held to %s\n", printable(string(limits), false))
+	}
+	if level := cmp.Or(r.LogLevel, spec.Log.Level); level != "" {
+		fmt.Fprintf(w, "  logs from level %s on\n", level)
 	}
 	if len(r.Nodes) > 0 {
 		fmt.Fprintf(w, "  on nodes %s\n", printable(strings.Join(r.Nodes, ", "), false))

@@ -14,6 +14,7 @@ import (
 	"github.com/universal-server/become/fleet"
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/work/child"
 	"github.com/universal-server/become/work/control"
@@ -27,7 +28,7 @@ import (
 func early() {
 	switch {
 	case service.Kept():
-		leave(service.RunKept(context.Background(), stockServices(), nil))
+		leave(service.RunKept(context.Background(), stockServices(), &service.Options{Logger: slogs.Default(), Logs: new(slogs.Program)}))
 	case child.Wanted():
 		leave(child.Run(host{}))
 	case os.Getenv(inspectEnv) != "":

@@ -84,6 +84,7 @@ type serving struct {
 }
 
 func (a *app) serve(ctx context.Context, o serving) error {
+	o.spec.Log.PID = true         // nobody else says it
 	manager, err := notify.Take() // before anything is started that could inherit it
 	if err != nil {
 		return err

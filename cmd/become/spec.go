@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/stock"
 )
@@ -34,6 +35,8 @@ func (s *specFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.spec.TLS.Cert, "tls-cert", "", "`file` with the certificate of tls:// addresses, or of all of TCP if there is none")
 	f.StringVar(&s.spec.TLS.Key, "tls-key", "", "`file` with its key")
 	f.BoolVar(&s.spec.TLS.Self, "tls-self", false, "make a certificate for development, and keep it in the home folder")
+	f.StringVar(&s.spec.Log.Level, "debug-level", "", "what the service logs, from this `level` on: "+slogs.LevelNames+" (default CONSOLE)")
+	f.StringVar(&s.spec.Log.Format, "log-format", "", "log in this `format`: seed, json or text (default seed)")
 	for _, one := range s.spec.Manners.Flags() {
 		f.Func(one.Name, one.Usage, one.Set)
 	}
@@ -42,7 +45,7 @@ func (s *specFlags) add(f *pflag.FlagSet) {
 
 // given says whether any of the flags is on the command line.
 func (s *specFlags) given(cmd *cobra.Command) bool {
-	names := append([]string{"listen", "procs", "drain", "route", "service", "settings", "tls-cert", "tls-key", "tls-self"}, limitNames...)
+	names := append([]string{"listen", "procs", "drain", "route", "service", "settings", "tls-cert", "tls-key", "tls-self", "debug-level", "log-format"}, limitNames...)
 	for _, one := range s.spec.Manners.Flags() {
 		names = append(names, one.Name)
 	}

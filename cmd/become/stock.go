@@ -1,7 +1,6 @@
 package main
 
 import (
-	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/serve/stock"
@@ -21,7 +21,7 @@ func isStock(name string) bool {
 
 // stockServices is what this program serves when a keeper starts it.
 func stockServices() []service.Service {
-	return stock.Services(stock.Env{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)), Out: os.Stdout})
+	return stock.Services(stock.Env{Logger: slogs.Default(), Out: os.Stdout})
 }
 
 // specReader reads what the flags say, with their templates filled by fill, if that is not nil.

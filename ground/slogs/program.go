@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync/atomic"
 
 	"github.com/universal-server/become/ground/fault"
 )
@@ -15,11 +16,18 @@ import (
 // late hands each record to what slog.Default is when it comes.
 type late struct {
 	with []func(slog.Handler) slog.Handler
+	last *atomic.Pointer[derived]
+}
+
+// derived is what came of a default logger last.
+type derived struct {
+	of *slog.Logger
+	to slog.Handler
 }
 
 // Default returns a logger that is whatever slog.Default is at each record, for what is made before a program
 // has said how it logs.
-func Default() *slog.Logger { return slog.New(late{}) }
+func Default() *slog.Logger { return slog.New(late{last: new(atomic.Pointer[derived])}) }
 
 func (h late) Enabled(ctx context.Context, l slog.Level) bool {
 	to := slog.Default().Handler()
@@ -28,13 +36,18 @@ func (h late) Enabled(ctx context.Context, l slog.Level) bool {
 }
 
 func (h late) Handle(ctx context.Context, r slog.Record) error {
-	to := slog.Default().Handler()
+	of := slog.Default()
+	if d := h.last.Load(); d != nil && d.of == of {
+		return d.to.Handle(ctx, r)
+	}
+	to := of.Handler()
 	if _, self := to.(late); self {
 		return fault.Text(fault.Invalid, "log", "", "slog's default is the logger that passes on to slog's default")
 	}
 	for _, f := range h.with {
 		to = f(to)
 	}
+	h.last.Store(&derived{of, to})
 	return to.Handle(ctx, r)
 }
 
@@ -47,7 +60,7 @@ func (h late) WithGroup(name string) slog.Handler {
 }
 
 func (h late) and(f func(slog.Handler) slog.Handler) slog.Handler {
-	return late{append(slices.Clip(h.with), f)}
+	return late{append(slices.Clip(h.with), f), new(atomic.Pointer[derived])}
 }
 
 // Program is how a program logs. The zero value has not been told yet. Its methods are for use by one goroutine

@@ -52,6 +52,8 @@ type Program struct {
 	Settings json.RawMessage
 	// Manners go before the program's own. Default: it has its own.
 	Manners manners.Manners
+	// Log is how it logs, unless SetLogLevel says another level. Default: see wire.Log.
+	Log wire.Log
 	// Certificate is what it shows on sockets with TLS. Default: there are none. Restart and Rollback load it again.
 	Certificate *cert.Pair
 	// Sockets are what it serves on. Default: those given to New. They must stay open for as long
@@ -137,6 +139,7 @@ type Keeper struct {
 	current    *generation        // that serves; nil before the first
 	serving    []*slot            // its slots, by number; none while paused
 	slots      map[*slot]struct{} // all whose goroutine runs, those that drain too
+	logLevel   string             // of SetLogLevel
 	history    []Program          // what stood here before, oldest first
 	procs      int
 	paused     bool

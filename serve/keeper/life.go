@@ -133,6 +133,9 @@ func (l *life) start() error {
 	}
 	k.mu.Lock()
 	order.Share = &wire.Share{Processors: k.processorsLocked(g)}
+	if to := k.logLocked(g); to != (wire.Log{}) {
+		order.Log = &to
+	}
 	order.Settings, l.s.taken, l.s.refused = g.settings.value, g.settings.number, ""
 	k.mu.Unlock()
 	child, err := process.Start(k.alive, spec)
@@ -213,6 +216,8 @@ func (l *life) follow() (killed string) {
 			l.hearOrNot(m, ok)
 		case n := <-l.s.share:
 			l.takeShare(n)
+		case to := <-l.s.log:
+			l.takeLog(to)
 		case o := <-l.s.orders:
 			l.takeSettings(o)
 		case <-stop:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/serve/handoff"
+	"github.com/universal-server/become/serve/wire"
 )
 
 // slot is the place of one process in a generation. Its goroutine, run, keeps a process in it
@@ -19,6 +20,7 @@ type slot struct {
 	next    next          // how run begins
 	share   chan int      // holds the processors of the process, if they have changed
 	orders  chan settings // holds its settings, if they have changed
+	log     chan wire.Log // holds how it logs, if that has changed
 
 	// Guarded by k.mu:
 	status  ProcessStatus
@@ -38,7 +40,7 @@ type next struct {
 
 func newSlot(k *Keeper, g *generation, t *trial, number int) *slot {
 	return &slot{
-		k: k, gen: g, trial: t, stopped: make(chan struct{}), share: make(chan int, 1), orders: make(chan settings, 1),
+		k: k, gen: g, trial: t, stopped: make(chan struct{}), share: make(chan int, 1), orders: make(chan settings, 1), log: make(chan wire.Log, 1),
 		status: ProcessStatus{ID: ID{g.number, number}, State: Starting, Started: time.Now()},
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/universal-server/become/ground/cert"
 	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/router"
@@ -35,6 +36,8 @@ type Spec struct {
 	DrainMS int64 `json:"drain_ms,omitempty"`
 	// Manners go before the program's own. Default: it has its own.
 	Manners manners.Manners `json:"manners,omitzero"`
+	// Log is how the processes log. Default: from level CONSOLE on, in the format seed.
+	Log wire.Log `json:"log,omitzero"`
 	// Limits bound what each process uses, Landlock what it reaches. Default: as much as the master.
 	Limits   confine.Limits    `json:"limits,omitzero"`
 	Landlock *confine.Landlock `json:"landlock,omitempty"`
@@ -78,6 +81,9 @@ func (s Spec) Check() error {
 	if err := s.TLS.Check(); err != nil {
 		return err
 	}
+	if err := checkLog(s.Log); err != nil {
+		return err
+	}
 	all, err := s.addresses()
 	if err != nil {
 		return err
@@ -86,6 +92,17 @@ func (s Spec) Check() error {
 		return err
 	}
 	return s.confine().Check()
+}
+
+// checkLog says what is wrong with a level or a format.
+func checkLog(l wire.Log) (err error) {
+	if l.Level != "" {
+		_, err = slogs.ParseLevel(l.Level)
+	}
+	if err == nil && l.Format != "" {
+		_, err = slogs.ParseFormat(l.Format)
+	}
+	return err
 }
 
 // checkRoute says what is wrong with a policy, or with what it is for.

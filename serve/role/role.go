@@ -61,6 +61,8 @@ type Role struct {
 	Restarts uint64 `json:"restarts,omitempty"`
 	// Nodes are ids of nodes, or the beginning of one, or names of hosts. Empty: every node.
 	Nodes []string `json:"nodes,omitempty"`
+	// LogLevel goes before that of the editions; see package slogs. Empty: theirs.
+	LogLevel string `json:"log_level,omitempty"`
 	// Report says why the last edition was taken back; empty if it was not.
 	Report string `json:"report,omitempty"`
 	// Changes are the last things that were done to it, the newest last, a hundred at most.

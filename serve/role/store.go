@@ -1,6 +1,7 @@
 package role
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/slogs"
 )
 
 // KV is the name of the store of records: role → Role.
@@ -161,6 +163,26 @@ func (s *Store) Restart(ctx context.Context, name, by string) (Role, error) {
 		}
 		r.Restarts++
 		r.note(by, "restarted")
+		return true, nil
+	})
+}
+
+// SetLogLevel changes from which level on the processes log, also those that run; empty: as their edition says. fault.Invalid
+// for a level that there is not.
+func (s *Store) SetLogLevel(ctx context.Context, name, level, by string) (Role, error) {
+	if level != "" {
+		l, err := slogs.ParseLevel(level)
+		if err != nil {
+			return Role{}, err
+		}
+		level = slogs.LevelName(l)
+	}
+	return s.change(ctx, name, false, func(r *Role) (bool, error) {
+		if r.LogLevel == level {
+			return false, nil
+		}
+		r.LogLevel = level
+		r.note(by, "set the log level to "+cmp.Or(level, "the edition's"))
 		return true, nil
 	})
 }
