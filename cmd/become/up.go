@@ -11,14 +11,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/notify"
 	"github.com/universal-server/become/node"
 )
 
+// leastLog is how small a log may be. Unit: bytes.
+const leastLog = 1 << 20
+
 func (a *app) upCommand() *cobra.Command {
 	var o node.Options
 	var memory int64
+	var logSize string
 	cmd := &cobra.Command{
 		Use: "up", Short: "Run a node in this terminal", Args: wants(0, 0, "no argument"),
 		Long: `Run a node: it starts worker processes for whoever wants them, and keeps jobs,
@@ -43,7 +48,12 @@ may go on for ten seconds before they run again in new processes.`,
 	f.IntVar(&o.Replicas, "replicas", 0, "`servers` of a joined cluster that keep each record (default 1)")
 	f.DurationVar(&o.Idle, "idle", 0, "keep a process without work for this `time` (default 20s)")
 	f.Int64Var(&memory, "memory", 0, "`MiB` that each JavaScript process may use (default 256)")
+	f.StringVar(&logSize, "log-size", "1GB", "keep so much of what processes print: a `size`; the oldest is deleted")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		var err error
+		if o.LogBytes, err = confine.ParseBytes(logSize); err != nil || o.LogBytes < leastLog {
+			return usage("as in --log-size 500MB; the least is 1MB", "--log-size: %.40q is no size for a log", logSize)
+		}
 		if o.Workers < 0 || o.Slots < 0 || o.Replicas < 0 || memory < 0 || o.Idle < 0 {
 			return usage("become up --help", "a number below zero makes no sense")
 		}
