@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/role"
+	"github.com/universal-server/become/work/roster"
 )
 
 // deployRoles lets names become services on the fleet's nodes: of a program, or a stock server. Nothing is deployed when one of
@@ -28,6 +31,9 @@ func (a *app) deployRoles(ctx context.Context, several many, name, what string, 
 		return err
 	}
 	return a.withRoles(ctx, func(ctx context.Context, s *session, roles *role.Store) error {
+		if err := isThere(ctx, s, nodes); err != nil {
+			return err
+		}
 		for i, one := range all {
 			e := editions[i]
 			if c == nil {
@@ -75,6 +81,22 @@ func (a *app) deployRole(ctx context.Context, s *session, roles *role.Store, nam
 		fmt.Fprintf(a.err, "become: %s is just that already\n", name)
 	}
 	return a.awaitRole(ctx, s, roles, r)
+}
+
+// isThere refuses a choice of nodes that none of the fleet's fits: the service would end where it serves now.
+func isThere(ctx context.Context, s *session, nodes []string) error {
+	if len(nodes) == 0 {
+		return nil
+	}
+	all, err := s.Nodes(ctx, s.known())
+	if err != nil {
+		return err
+	}
+	meant := role.Role{Nodes: nodes}
+	if !slices.ContainsFunc(all, func(n roster.Status) bool { return meant.Wants(n.Node, n.Host) }) {
+		return fault.Text(fault.NotFound, "find node", strings.Join(nodes, ", "), "there is none").WithHint("become nodes lists them")
+	}
+	return nil
 }
 
 // roleOr runs f with the service of that name, if there is one, and else g.

@@ -341,8 +341,18 @@ func (l *life) finish(killed string) {
 		}
 		l.end.err = l.s.fault(kind, l.reason(killed))
 	default:
-		l.end.err = l.s.fault(fault.Lost, l.reason(l.child.Exit().Reason))
+		l.end.err = l.left()
 	}
+}
+
+// left is why it ended without having been told to.
+func (l *life) left() error {
+	exit := l.child.Exit()
+	if exit.Code != 0 || !l.ready.IsZero() {
+		return l.s.fault(fault.Lost, l.reason(exit.Reason))
+	}
+	return fault.New(fault.Lost, "", fmt.Sprintf("process %d", l.s.status.Number), l.reason("it ended before it was ready")).
+		WithHint("a service's main function is become.Serve; become run is for other programs")
 }
 
 // reason adds what the process printed last, unless a limit says it all.

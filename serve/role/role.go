@@ -20,6 +20,17 @@ const (
 	Failed  State = "failed"  // stopped, because its only edition could not be started
 )
 
+// into names the change from one state to another, for the history.
+func (s State) into(to State) string {
+	switch {
+	case to != Running:
+		return string(to)
+	case s == Paused:
+		return "resumed"
+	}
+	return "started"
+}
+
 // Edition is one version of a role: what runs and how.
 type Edition struct {
 	// Number counts the changes of the role, from 1.

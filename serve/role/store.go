@@ -139,8 +139,8 @@ func (s *Store) SetState(ctx context.Context, name string, to State, by string) 
 		if r.State == Stopped && to == Paused {
 			return false, fault.Text(fault.Conflict, "pause", name, "it is stopped").WithHint("start it first: become start " + name)
 		}
+		r.note(by, r.State.into(to))
 		r.State = to
-		r.note(by, string(to))
 		return true, nil
 	})
 }

@@ -78,7 +78,10 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 		return fault.New(fault.Lost, "hear the keeper", "", err)
 	}
 	start := first.Start
-	if start == nil {
+	switch {
+	case start == nil && first.Drain != nil:
+		return nil // not wanted any more, before it began
+	case start == nil:
 		return fault.Text(fault.Invalid, "hear the keeper", "", "it did not begin with Start")
 	}
 	s, err := Pick(services, start.Service)
