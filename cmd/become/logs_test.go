@@ -26,8 +26,6 @@ func window(t *testing.T, args ...string) (*logPrinter, *logWindow, error) {
 
 func TestLogWindow_Bounds(t *testing.T) {
 	berlin := time.FixedZone("Berlin", 3600)
-	defer func(was *time.Location) { time.Local = was }(time.Local)
-	time.Local = berlin
 	now := time.Date(2026, 11, 22, 23, 47, 31, 500, time.UTC) // a Sunday; Monday in Berlin
 	for _, c := range []struct{ flags, begin, end string }{
 		{"", "2026-11-22T23:42:31Z", ""},
@@ -58,6 +56,7 @@ func TestLogWindow_Bounds(t *testing.T) {
 			t.Errorf("%s: %v", c.flags, err)
 			continue
 		}
+		w.local = berlin
 		begin, end, err := w.times(now)
 		if err != nil {
 			t.Errorf("%s: %v", c.flags, err)

@@ -23,6 +23,7 @@ type logWindow struct {
 	from, last, back, to, span string
 	start, count, newest       int
 	clock                      bool
+	local                      *time.Location // where --clock is; nil: time.Local
 }
 
 var (
@@ -173,10 +174,13 @@ func (w *logWindow) words() string {
 }
 
 func (w *logWindow) zone() *time.Location {
-	if w.clock {
-		return time.Local
+	switch {
+	case !w.clock:
+		return time.UTC
+	case w.local != nil:
+		return w.local
 	}
-	return time.UTC
+	return time.Local
 }
 
 // timeLayouts are how a time can be given; a zone of its own goes before UTC or --clock's.
