@@ -34,11 +34,20 @@ type flags struct {
 	logs              logFlags
 }
 
+// listens are settings that say where, see Address.
+type listens interface{ Listen() string }
+
 // define names the flags. A service with settings has more, see package settings.
-func (f *flags) define(hasSettings bool) *flag.FlagSet {
+func (f *flags) define(s *Server) *flag.FlagSet {
 	set := flag.NewFlagSet(programName(), flag.ContinueOnError)
 	set.SetOutput(io.Discard)
-	set.Func("listen", "where to listen: `address`; may be repeated (default "+DefaultListen+")", func(text string) error {
+	hasSettings, where := s != nil && s.settings != nil, DefaultListen
+	if hasSettings {
+		if _, ok := s.settings.(listens); ok {
+			where = "as the settings say"
+		}
+	}
+	set.Func("listen", "where to listen: `address`; may be repeated (default "+where+")", func(text string) error {
 		a, err := socket.Parse(text)
 		f.listen = append(f.listen, a)
 		return err
@@ -88,16 +97,15 @@ func readFlags(servers []*Server, services []service.Service, args []string, std
 			s = servers[slices.IndexFunc(services, func(one service.Service) bool { return one.Name == picked.Name })]
 		}
 	}
-	hasSettings := s != nil && s.settings != nil
-	set := f.define(hasSettings)
-	if !hasSettings { // what is wrong with a flag goes before
+	set := f.define(s)
+	if s == nil || s.settings == nil { // what is wrong with a flag goes before
 		if wrong := parseFlags(set, args, stderr); wrong != nil {
 			return f, s, false, wrong
 		}
 		return f, s, false, err
 	}
 	over, err = loadSettings(s, set, args, stdout)
-	if l, ok := s.settings.(interface{ Listen() string }); ok && err == nil && !over && len(f.listen) == 0 {
+	if l, ok := s.settings.(listens); ok && err == nil && !over && len(f.listen) == 0 {
 		var a socket.Address
 		a, err = socket.Parse(l.Listen())
 		f.preset = []socket.Address{a}

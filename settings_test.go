@@ -49,6 +49,7 @@ func TestServe_SettingsComeFromFileEnvironmentAndFlags(t *testing.T) {
 		{[]string{"--factory-reset", "--dump-settings"}, `"port": 0`},
 		{[]string{"--help"}, "kept in " + file},
 		{[]string{"--help"}, "--max-conns CONNECTIONS"},
+		{[]string{"--help"}, "may be repeated (default as the settings say)"},
 	} {
 		s, _ := greeter()
 		var out bytes.Buffer

@@ -20,7 +20,7 @@ func openAPI(a *api.API, resources []Described) ([]byte, error) {
 		"type": "object", "required": []string{"title", "status", "detail", "kind"},
 		"properties": object{
 			"title": object{"type": "string"}, "status": object{"type": "integer"}, "detail": object{"type": "string"},
-			"kind": object{"type": "string"}, "hint": object{"type": "string"},
+			"kind": object{"type": "string"}, "hint": object{"type": "string"}, "request_id": object{"type": "string"},
 			"errors": object{"type": "array", "items": object{"type": "object", "properties": object{
 				"path": object{"type": "string"}, "text": object{"type": "string"},
 			}}},
