@@ -19,12 +19,22 @@ type Seen struct {
 }
 
 // Web is wrk's load of 64 connections on a URL.
-type Web struct{ wrk, url string }
+type Web struct {
+	wrk, url string
+	conns    int
+	script   string // a file; none: GET
+}
 
 // NewWeb returns a [rig.Missing] error without wrk.
 func NewWeb(url string) (Web, error) {
 	wrk, err := rig.Find("wrk")
-	return Web{wrk, url}, err
+	return Web{wrk: wrk, url: url, conns: 64}, err
+}
+
+// Posting is the load of connections that post what a script of wrk says.
+func (w Web) Posting(script string, conns int) Web {
+	w.script, w.conns = script, conns
+	return w
 }
 
 // Rate is a side that returns requests per second. One that fails is an error.
@@ -55,7 +65,11 @@ var (
 
 // Run asks for so long.
 func (w Web) Run(ctx context.Context, d time.Duration) (seen Seen, err error) {
-	args := []string{"-t2", "-c64", "-d" + strconv.FormatFloat(max(1, d.Seconds()), 'f', 0, 64) + "s", "--latency", "--timeout", "10s", w.url}
+	args := []string{"-t2", "-c" + strconv.Itoa(w.conns), "-d" + strconv.FormatFloat(max(1, d.Seconds()), 'f', 0, 64) + "s", "--latency", "--timeout", "10s"}
+	if w.script != "" {
+		args = append(args, "-s", w.script)
+	}
+	args = append(args, w.url)
 	out, err := exec.CommandContext(ctx, w.wrk, args...).CombinedOutput()
 	if err != nil {
 		return seen, fmt.Errorf("wrk: %w: %s", err, out)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,12 @@ const (
 // BareHTTP is net/http with the handler of examples/hello.
 func BareHTTP(ctx context.Context, dir string) (*Peer, error) {
 	return bare(ctx, dir, "plain net/http", "http", "")
+}
+
+// BareJSON is net/http with the Multiply of examples/crunch written by hand: the query is parsed, the numbers checked, the
+// answer written by encoding/json.
+func BareJSON(ctx context.Context, dir string) (*Peer, error) {
+	return bare(ctx, dir, "the same by hand, net/http and encoding/json", "json", "")
 }
 
 // BareEcho copies what a connection sends back to it, through a buffer of 4 KiB.
@@ -77,6 +84,8 @@ func bareServer(context.Context) error {
 		switch os.Getenv(bareEnv) {
 		case "http":
 			http.Serve(l, http.HandlerFunc(hello))
+		case "json":
+			http.Serve(l, http.HandlerFunc(multiply))
 		case "files":
 			http.Serve(l, http.FileServer(http.Dir(os.Getenv(folderEnv))))
 		case "echo":
@@ -98,6 +107,30 @@ func hello(w http.ResponseWriter, r *http.Request) {
 		name = "world"
 	}
 	fmt.Fprintf(w, "hello %s\n", name)
+}
+
+// multiply is what examples/crunch does.
+func multiply(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/Multiply" {
+		http.NotFound(w, r)
+		return
+	}
+	query := r.URL.Query()
+	x, err := strconv.ParseFloat(query.Get("x"), 64)
+	y, err2 := strconv.ParseFloat(query.Get("y"), 64)
+	if err = errors.Join(err, err2); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	body, err := json.Marshal(map[string]any{"value": []any{"crunch.Output", struct {
+		Value float64 `json:"value"`
+	}{x * y}, []any{}}})
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(append(body, '\n'))
 }
 
 func accept(l net.Listener, serve func(net.Conn)) {

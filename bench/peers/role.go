@@ -9,6 +9,7 @@ var Roles = rig.Roles{
 	"jetstream-server": jetstreamServer,
 	"jetstream-worker": jetstreamWorker,
 	"jetstream-boss":   jetstreamBoss,
+	"nats-answerer":    natsAnswerer,
 	"socket-server":    socketServer,
 	"socket-client":    socketClient,
 	"spin":             spin,

@@ -43,6 +43,34 @@ func Gunicorn(_ context.Context, dir string) (*Peer, error) {
 	})
 }
 
+// GunicornJSON starts gunicorn with two workers and the Multiply of examples/crunch.
+func GunicornJSON(_ context.Context, dir string) (*Peer, error) {
+	gunicorn, err := rig.Find("gunicorn")
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPeer("gunicorn", dir, "crunch.py")
+	if err != nil {
+		return nil, err
+	}
+	return p.serves(func(port string) error {
+		return p.start(nil, gunicorn, "--workers", "2", "--bind", "127.0.0.1:"+port, "--chdir", p.dir, "--log-level", "error", "crunch:app")
+	})
+}
+
+// SimpleXMLRPC starts Python's own XML-RPC server.
+func SimpleXMLRPC(_ context.Context, dir string) (*Peer, error) {
+	python, err := rig.Find("python3")
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPeer("Python's SimpleXMLRPCServer", dir, "xmlrpc_peer.py")
+	if err != nil {
+		return nil, err
+	}
+	return p.serves(func(port string) error { return p.start(nil, python, p.path("xmlrpc_peer.py"), port) })
+}
+
 const nginxConf = `daemon off; worker_processes 2; pid %[1]s/pid; error_log %[1]s/error.log crit;
 events { worker_connections 20000; }
 http {

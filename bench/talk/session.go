@@ -18,7 +18,7 @@ const (
 
 // session: a request and its answer over WebSocket, by one client that is the same for both sides.
 func session(ctx context.Context, b *rig.Bench) ([]rig.Row, error) {
-	addr, stop, err := crunch(ctx, b)
+	addr, stop, err := serving(ctx, b, "crunch")
 	if err != nil {
 		return nil, err
 	}
