@@ -70,7 +70,7 @@ func versus(ctx context.Context, b *rig.Bench, example, path string, put loaded,
 
 // get: a request by GET, at 64 connections.
 func get(ctx context.Context, b *rig.Bench) ([]rig.Row, error) {
-	const path, want = "/Multiply?x=1.5&y=2.25", `"value": 3.375`
+	const path, want = "/Multiply?x=1.5&y=2.25", `"value":3.375`
 	put := func(url string) (load.Web, error) {
 		if err := check(ctx, http.MethodGet, url, "", want); err != nil {
 			return load.Web{}, err
@@ -118,7 +118,7 @@ func check(ctx context.Context, method, url, body, want string) error {
 	}
 	defer res.Body.Close()
 	got, err := io.ReadAll(res.Body)
-	if err == nil && !bytes.Contains(bytes.ReplaceAll(got, []byte(`":`), []byte(`": `)), []byte(want)) && !bytes.Contains(got, []byte(want)) {
+	if err == nil && !bytes.Contains(bytes.ReplaceAll(got, []byte(" "), nil), []byte(want)) {
 		err = fmt.Errorf("%s answers %s", url, got)
 	}
 	return err

@@ -40,7 +40,7 @@ func (t *Type) DecodeQuery(query string, v reflect.Value) error {
 		return Problems{{Text: "the message has no fields to be named"}}
 	}
 	t.Preset(v)
-	d := decoder{path: make([]step, 0, 2)} // enough for a query, on the stack
+	d := decoder{}
 	seen := seenFields{}
 	for query != "" && len(d.problems) < maxProblems {
 		var pair string

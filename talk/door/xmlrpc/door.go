@@ -1,7 +1,6 @@
 package xmlrpc
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -60,7 +59,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), status)
 		return
 	}
-	method, params, err := newParser(bytes.NewReader(body)).call()
+	method, params, err := parserOf(body).call()
 	var answer []byte
 	if err != nil {
 		answer = failure(&Fault{codeParse, "not XML-RPC: " + err.Error()})

@@ -1,6 +1,7 @@
 package xmlrpc
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/xml"
 	"errors"
@@ -18,8 +19,16 @@ const maxDepth = 100
 
 // parser reads the elements of a call or a response.
 type parser struct {
-	d     *xml.Decoder
+	d     interface{ Token() (xml.Token, error) }
 	depth int
+}
+
+// parserOf reads what a client sent.
+func parserOf(data []byte) *parser {
+	if t, ok := scan(data); ok {
+		return &parser{d: &t}
+	}
+	return newParser(bytes.NewReader(data))
 }
 
 func newParser(r io.Reader) *parser {
