@@ -241,7 +241,7 @@ func (a *app) root() *cobra.Command {
 	add("code", a.newCommand(), a.runCommand(), a.serveCommand(), a.callCommand(), a.submitCommand(), a.deployCommand(), a.rollbackCommand(), a.describeCommand(), a.namesCommand(), a.rmCommand())
 	add("services", a.roleCommands()...)
 	add("services", a.settingsCommand(), a.historyCommand(), a.logLevelCommand())
-	add("fleet", a.upCommand(), a.upgradeCommand(), a.psCommand(), a.nodesCommand(), a.jobsCommand(), a.logsCommand(), a.topCommand())
+	add("fleet", a.upCommand(), a.upgradeCommand(), a.psCommand(), a.nodesCommand(), a.jobsCommand(), a.logsCommand(), a.topCommand(), a.snapshotCommand(), a.restoreCommand())
 	add("more", a.casCommand(), a.homeCommand(), a.keyCommand(), a.versionCommand())
 	root.AddCommand(a.successorCommand())
 	return root

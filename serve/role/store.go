@@ -155,6 +155,28 @@ func (s *Store) Scale(ctx context.Context, name string, procs int, by string) (R
 	})
 }
 
+// Restore lets the role become what another record of it says now: code, settings, nodes and state. Its history stays its own. fault.Conflict
+// if the role is there, unless it may be replaced.
+func (s *Store) Restore(ctx context.Context, from Role, by string, replace bool) (Role, error) {
+	if err := from.Now.Spec.Check(); err != nil {
+		return from, err
+	}
+	return s.change(ctx, from.Name, true, func(r *Role) (bool, error) {
+		if r.Now.Number > 0 && !replace {
+			return false, fault.Text(fault.Conflict, "restore", from.Name, "there is a service of that name")
+		}
+		e := from.Now
+		e.Since, e.By, e.Proven = time.Now().UTC(), by, false
+		r.become(e)
+		r.Nodes, r.State, r.LogLevel = from.Nodes, from.State, from.LogLevel
+		if r.State == Failed {
+			r.State = Running
+		}
+		r.note(by, "restored as "+e.What())
+		return true, nil
+	})
+}
+
 // Restart has every node replace the processes, one after another. fault.Conflict unless it runs.
 func (s *Store) Restart(ctx context.Context, name, by string) (Role, error) {
 	return s.change(ctx, name, false, func(r *Role) (bool, error) {

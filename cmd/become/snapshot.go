@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/universal-server/become/cmd/become/archive"
+	"github.com/universal-server/become/serve/role"
+)
+
+func (a *app) snapshotCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "snapshot FILE", Short: "Keep the fleet's services, settings, names and code in a file", Args: wants(1, 1, "one FILE"),
+		Long: `Keep what the fleet is in one zip archive: its services as they are now, with their settings, the names of functions, and the code
+of both. The file is written whole or not at all, and only its owner can read it, as settings may hold secrets. What the fleet works on is not in
+it: jobs, results, registers and values; nor the history of services.`,
+		Example: "  become snapshot fleet.zip\n  become restore fleet.zip",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.with(cmd.Context(), kept, func(ctx context.Context, s *session) error { return a.snapshot(ctx, s, args[0]) })
+		},
+	}
+}
+
+func (a *app) snapshot(ctx context.Context, s *session, path string) error {
+	f, err := fleetNow(ctx, s)
+	if err != nil {
+		return err
+	}
+	err = archive.Write(path, f, func(digest string) (io.ReadCloser, error) { return s.Bundles().Open(ctx, digest) })
+	if err != nil {
+		return err
+	}
+	return a.done(map[string]any{"written": path, "services": len(f.Roles), "names": len(f.Names), "bundles": len(f.Bundles)},
+		fmt.Sprintf("wrote %s; services: %d, names: %d, bundles: %d", path, len(f.Roles), len(f.Names), len(f.Bundles)))
+}
+
+// fleetNow is what the fleet is now, without what it was before.
+func fleetNow(ctx context.Context, s *session) (f archive.Fleet, err error) {
+	f.Taken, f.By = time.Now().UTC(), me()
+	roles, err := role.Open(ctx, s.Bus())
+	if err != nil {
+		return f, err
+	}
+	if f.Roles, err = roles.List(ctx); err != nil {
+		return f, err
+	}
+	if f.Names, err = s.Names(ctx); err != nil {
+		return f, err
+	}
+	digests := map[string]bool{"": true}
+	add := func(digest string) error {
+		if digests[digest] {
+			return nil
+		}
+		digests[digest] = true
+		m, err := s.Bundles().Manifest(ctx, digest)
+		f.Bundles = append(f.Bundles, m)
+		return err
+	}
+	for i := range f.Roles {
+		r := &f.Roles[i]
+		r.Before, r.Changes, r.Report = nil, nil, ""
+		if err := add(r.Now.Digest); err != nil {
+			return f, err
+		}
+	}
+	for i := range f.Names {
+		f.Names[i].History = nil
+		if err := add(f.Names[i].Digest); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
