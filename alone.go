@@ -146,6 +146,9 @@ func serveAlone(ctx context.Context, servers []*Server, services []service.Servi
 	if f.drain == 0 {
 		f.drain = server.within
 	}
+	if len(f.preset) == 0 {
+		f.preset = []socket.Address{usual(s)}
+	}
 	sockets, err := openSockets(ctx, f.listen, f.preset)
 	if err != nil {
 		return err
@@ -238,6 +241,14 @@ func tellServing(to io.Writer, sockets []*socket.Socket, pair *cert.Pair) {
 	}
 }
 
+// usual is where a service listens alone when nothing says another address.
+func usual(s service.Service) socket.Address {
+	if s.Kind == service.Packets {
+		return socket.Address{Network: "udp", Addr: DefaultListen}
+	}
+	return socket.Address{Network: "tcp", Addr: DefaultListen}
+}
+
 // openSockets opens the addresses, or takes what the process was started with.
 func openSockets(ctx context.Context, addresses, preset []socket.Address) ([]*socket.Socket, error) {
 	if len(addresses) == 0 {
@@ -245,9 +256,7 @@ func openSockets(ctx context.Context, addresses, preset []socket.Address) ([]*so
 		if err != nil || len(sockets) > 0 {
 			return sockets, err
 		}
-		if addresses = preset; len(addresses) == 0 {
-			addresses = []socket.Address{{Network: "tcp", Addr: DefaultListen}}
-		}
+		addresses = preset
 	}
 	var sockets []*socket.Socket
 	for _, a := range addresses {

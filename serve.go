@@ -15,7 +15,7 @@ import (
 	"github.com/universal-server/become/serve/socket"
 )
 
-// DefaultListen is where a service listens that nobody told where to.
+// DefaultListen is where a service listens that nobody told where to: by TCP, or by UDP if it is a Packet service.
 const DefaultListen = "127.0.0.1:8080"
 
 // Serve is the main function of a program of services. Started by a keeper it serves on the

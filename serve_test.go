@@ -107,3 +107,14 @@ func TestServe_ListensAtSeveralAddresses(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestUsual_PacketsComeByUDP(t *testing.T) {
+	for want, s := range map[string]*Server{
+		"udp": Packet("time", func(context.Context, net.PacketConn) error { return nil }),
+		"tcp": Conn("echo", func(context.Context, net.Conn) error { return nil }),
+	} {
+		if got := usual(s.service); got.Network != want || got.Addr != DefaultListen {
+			t.Errorf("%s: got %+v", want, got)
+		}
+	}
+}

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -41,10 +43,23 @@ go run and go test. NAME may be a module's path; the last part of it names the A
 		if a.json {
 			return a.printJSON(map[string]string{"name": m.Name, "module": m.Path, "dir": m.Dir})
 		}
-		_, err := fmt.Fprintf(a.out, "%s is in %s: cd %s && go run .\n", m.Name, m.Dir, m.Dir)
+		next := "go run ."
+		if inWorkspace(cmd.Context(), m.Dir) {
+			next = "go work use . && " + next
+		}
+		_, err := fmt.Fprintf(a.out, "%s is in %s: cd %s && %s\n", m.Name, m.Dir, m.Dir, next)
 		return err
 	}
 	return cmd
+}
+
+// inWorkspace says whether a go.work above the folder decides which modules there are.
+func inWorkspace(ctx context.Context, dir string) bool {
+	cmd := exec.CommandContext(ctx, "go", "env", "GOWORK")
+	cmd.Dir = dir
+	out, err := cmd.Output()
+	file := strings.TrimSpace(string(out))
+	return err == nil && file != "" && file != "off"
 }
 
 var released = regexp.MustCompile(`^v\d+\.\d+\.\d+(-(alpha|beta|rc)[0-9A-Za-z.-]*)?$`)

@@ -37,7 +37,8 @@ func (s Sockets) Packets() ([]net.PacketConn, error) {
 	var all []net.PacketConn
 	for _, one := range s {
 		if one.Packet == nil {
-			return nil, fault.Text(fault.Invalid, "serve on", one.Network+" "+one.Addr, "the service needs packets: udp")
+			return nil, fault.Text(fault.Invalid, "serve on", one.Network+" "+one.Addr, "the service needs packets: udp").
+				WithHint("as in --listen udp://127.0.0.1:8080")
 		}
 		all = append(all, one.Packet)
 	}
