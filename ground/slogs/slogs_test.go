@@ -183,6 +183,8 @@ func TestLevels(t *testing.T) {
 
 // TestProgram_Installs says what the default logger does; it is the only test that changes it.
 func TestProgram_Installs(t *testing.T) {
+	was, to, flags := slog.Default(), log.Writer(), log.Flags()
+	defer func() { slog.SetDefault(was); log.SetOutput(to); log.SetFlags(flags) }()
 	early := slogs.Default().With("made", "early")
 	var out, plain bytes.Buffer
 	log.SetOutput(&plain)
