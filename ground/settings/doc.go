@@ -17,7 +17,7 @@
 //	--store-settings    keeps the settings as they are now in the file
 //	--factory-reset     begins with the factory settings, whatever the file says; with --store-settings for good
 //	--edit-settings     opens the settings in an editor, and keeps them
-//	--settings-file F   another file
+//	--settings-file F   another file, which is there already or is stored now
 //	--settings JSON     settings as a whole, after the environment and before single flags
 //
 // # Guarantees

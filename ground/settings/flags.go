@@ -83,6 +83,7 @@ func (l *loading) flag(name, text string, given bool, after []string) (used int,
 	}
 	if word := l.wordOf(name); word != nil {
 		*word = text
+		l.named = l.named || word == &l.out.File
 		return used, nil
 	}
 	if other != nil {

@@ -52,6 +52,7 @@ type loading struct {
 	opts    Options
 	fields  []message.Leaf
 	set     []setting // from the command line, in order
+	named   bool      // the file, by the command line
 	whole   string    // all of them as JSON, from the command line
 	dump    bool
 	store   bool
@@ -130,7 +131,10 @@ func (l *loading) file() error {
 	}
 	info, err := os.Stat(l.out.File)
 	if errors.Is(err, os.ErrNotExist) {
-		if l.opts.Create {
+		if l.named && !l.store && !l.edit {
+			return fault.Text(fault.NotFound, "read settings", l.out.File, "there is no such file").WithHint("make it: --settings-file " + l.out.File + " --store-settings")
+		}
+		if l.opts.Create && !l.named {
 			l.write() // who may not write there goes on without
 		}
 		return nil

@@ -94,15 +94,34 @@ func TestLoad_DumpsAsTheSeedDoes(t *testing.T) {
 	}
 }
 
+func TestLoad_AFileThatIsNamedIsThereOrStored(t *testing.T) {
+	o := file(t)
+	o.Create = true
+	other := filepath.Join(t.TempDir(), "other.json")
+	if _, _, err := load(t, o, "--dump-settings", "--settings-file", other); fault.KindOf(err) != fault.NotFound || !strings.Contains(err.Error(), other) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(other); err == nil {
+		t.Error("it was made")
+	}
+	for range 2 {
+		if _, _, err := load(t, o, "--port=7", "--store-settings", "--settings-file", other); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := load(t, o, "--settings-file", other); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestLoad_NamesWhatIsWrong(t *testing.T) {
 	o := file(t)
 	for args, want := range map[string]string{
-		"--zork=1":             "cannot read flag --zork: there is no such setting; there is host, port, wait, loud, tags, tls.cert",
-		"--port=many":          "cannot read flag --port: must be a whole number",
-		"--port=0":             "cannot read flag --port: must be at least 1",
-		"--port":               "cannot read flag --port: it needs a value",
-		"--dump-settings=1":    "cannot read flag --dump-settings: it takes no value",
-		"--settings-file=/x/y": "",
+		"--zork=1":          "cannot read flag --zork: there is no such setting; there is host, port, wait, loud, tags, tls.cert",
+		"--port=many":       "cannot read flag --port: must be a whole number",
+		"--port=0":          "cannot read flag --port: must be at least 1",
+		"--port":            "cannot read flag --port: it needs a value",
+		"--dump-settings=1": "cannot read flag --dump-settings: it takes no value",
 	} {
 		if _, _, err := load(t, o, args); want == "" && err != nil || want != "" && (err == nil || !strings.HasPrefix(err.Error(), want) || fault.KindOf(err) != fault.Invalid) {
 			t.Errorf("%s: got %v, want %s", args, err, want)
