@@ -105,6 +105,27 @@ func TestConfigure_IsAnEditionAndSaysWhatChanged(t *testing.T) {
 	}
 }
 
+func TestRestore_IsWhatItWasAndStaysOutOfTheWay(t *testing.T) {
+	s, _ := open(t)
+	ctx := t.Context()
+	old := role.Role{Name: "web", Now: edition("one", 2), State: role.Stopped, Nodes: []string{"mill"}, LogLevel: "DEBUG"}
+	r, err := s.Restore(ctx, old, "me", false)
+	if err != nil || r.Now.Number != 1 || r.State != role.Stopped || r.Now.By != "me" || r.LogLevel != "DEBUG" || !slices.Equal(r.Nodes, old.Nodes) {
+		t.Fatalf("got %+v, %v", r, err)
+	}
+	if _, err := s.Restore(ctx, old, "me", false); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("it is there: %v", err)
+	}
+	old.Now, old.State = edition("two", 2), role.Failed
+	if r, err = s.Restore(ctx, old, "me", true); err != nil || r.Now.Digest != "two" || r.Now.Proven || r.State != role.Running || !slices.Equal(numbers(r), []uint64{1}) {
+		t.Errorf("got %+v, %v", r, err)
+	}
+	old.Now = edition("two", -1)
+	if _, err := s.Restore(ctx, old, "me", true); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestTakeBack_UndoesWhatIsNotProven(t *testing.T) {
 	s, _ := open(t)
 	get := func() role.Role {
