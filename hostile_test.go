@@ -313,7 +313,7 @@ func TestAPI_ALargeRequestTakesLittle(t *testing.T) {
 }
 
 func TestAPI_SlowClientsDisturbNobody(t *testing.T) {
-	addr, _ := calculate(t, APIOptions{Service: ServiceOptions{HeaderWithin: 200 * time.Millisecond, ReadWithin: 300 * time.Millisecond}})
+	addr, _ := calculate(t, APIOptions{Service: ServiceOptions{HeaderWithin: time.Second, ReadWithin: 2 * time.Second}})
 	var slow sync.WaitGroup
 	var refused atomic.Int32
 	for i := range 200 {

@@ -93,29 +93,40 @@ func TestAPI_CountsItsRequests(t *testing.T) {
 func TestAPI_SaysHowItIs(t *testing.T) {
 	d := &desk{held: make(chan struct{}), goOn: make(chan struct{})}
 	addr, end := served(t, API("desk", Methods(d)))
-	ask := func(c net.Conn, r *bufio.Reader, path string) (int, string) {
-		t.Helper()
-		io.WriteString(c, get(path))
-		res, body := answer(t, r, "")
-		return res.StatusCode, strings.TrimSpace(body)
+	var conns []net.Conn
+	var readers []*bufio.Reader
+	for range 20 {
+		c, r := talk(t, addr, "")
+		conns, readers = append(conns, c), append(readers, r)
 	}
-	c, r := talk(t, addr, "")
-	for _, path := range []string{"/healthz", "/readyz"} {
-		if code, body := ask(c, r, path); code != 200 || body != "ok" {
-			t.Errorf("%s: got %d %s", path, code, body)
+	ask := func(i int, path string) (*http.Response, string) {
+		t.Helper()
+		io.WriteString(conns[i], get(path))
+		return answer(t, readers[i], "")
+	}
+	for i := range conns { // all are known to the server: it does not close them in the drain
+		for _, path := range []string{"/healthz", "/readyz"} {
+			if res, body := ask(i, path); res.StatusCode != 200 || body != "ok\n" {
+				t.Errorf("%s: got %d %s", path, res.StatusCode, body)
+			}
 		}
 	}
 	over := make(chan error, 1)
-	go func() { over <- end() }() // the connection is idle, and may ask once more
-	for {
-		if _, err := net.Dial("tcp", addr); err != nil {
-			break // it drains
+	go func() { over <- end() }()
+	for i := 0; ; { // each connection may ask once more; in the first moment of the drain it may be told the old state
+		res, body := ask(i, "/readyz")
+		if res.StatusCode == 503 {
+			if body != "draining\n" || res.Header.Get("Retry-After") == "" || !res.Close {
+				t.Errorf("in the drain: got %s %v", body, res.Header)
+			}
+			break
+		}
+		if res.Close {
+			i++
 		}
 	}
-	io.WriteString(c, get("/readyz"))
-	res, body := answer(t, r, "")
-	if res.StatusCode != 503 || body != "draining\n" || res.Header.Get("Retry-After") == "" || !res.Close {
-		t.Errorf("in the drain: got %d %s %v", res.StatusCode, body, res.Header)
+	for _, c := range conns {
+		c.Close()
 	}
 	if err := <-over; err != nil {
 		t.Error(err)

@@ -476,7 +476,7 @@ func serving(t *testing.T, p program, listen ...string) (addr string, interrupt 
 		cmd.Process.Signal(os.Interrupt)
 		said := ""
 		for lines.Scan() {
-			if !p.alone || !strings.Contains(lines.Text(), "WARN no fleet found") {
+			if !p.alone || !strings.Contains(lines.Text(), "no fleet found") {
 				said += lines.Text()
 			}
 		}
