@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-server/become/ground/notify"
+	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/stock"
@@ -58,6 +59,9 @@ SIGUSR2 replaces this command itself by the version that is installed now: same 
 		spec, err := flags.read(cmd)
 		if err != nil {
 			return err
+		}
+		if spec.Log.Level == "" { // as a program alone: here nobody looks for it later
+			spec.Log.Level = slogs.LevelName(slogs.LevelWarning)
 		}
 		return a.serve(cmd.Context(), serving{what: args[0], spec: spec, listens: cmd.Flags().Changed("listen"), watch: watch})
 	}

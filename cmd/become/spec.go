@@ -35,7 +35,7 @@ func (s *specFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&s.spec.TLS.Cert, "tls-cert", "", "`file` with the certificate of tls:// addresses, or of all of TCP if there is none")
 	f.StringVar(&s.spec.TLS.Key, "tls-key", "", "`file` with its key")
 	f.BoolVar(&s.spec.TLS.Self, "tls-self", false, "make a certificate for development, and keep it in the home folder")
-	f.StringVar(&s.spec.Log.Level, "debug-level", "", "what the service logs, from this `level` on: "+slogs.LevelNames+" (default CONSOLE)")
+	f.StringVar(&s.spec.Log.Level, "debug-level", "", "what the service logs, from this `level` on: "+slogs.LevelNames+" (default WARNING for a program in the foreground, else CONSOLE)")
 	f.StringVar(&s.spec.Log.Format, "log-format", "", "log in this `format`: seed, json or text (default seed)")
 	for _, one := range s.spec.Manners.Flags() {
 		f.Func(one.Name, one.Usage, one.Set)
