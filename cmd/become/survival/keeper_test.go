@@ -80,10 +80,15 @@ var kinds = []struct {
 }
 
 // serveInForeground starts become serve with version 1.
-func serveInForeground(t *testing.T, procs int) *keeper {
+func serveInForeground(t *testing.T, procs int) *keeper { return serve(t, procs) }
+
+// serveRouted does the same, and passes the connections to the processes.
+func serveRouted(t *testing.T, procs int) *keeper { return serve(t, procs, "--route", "least") }
+
+func serve(t *testing.T, procs int, more ...string) *keeper {
 	app := filepath.Join(t.TempDir(), "app")
 	install(t, "v1", app)
-	k := start(t, "serve", app, "--listen", "127.0.0.1:0", "--procs", fmt.Sprint(procs))
+	k := start(t, append([]string{"serve", app, "--listen", "127.0.0.1:0", "--procs", fmt.Sprint(procs)}, more...)...)
 	k.addr = k.said.await(t, `serving .* at tcp://([0-9.:]+),`)
 	done := regexp.MustCompile(`(?m)^become: (swapped|nothing is swapped: .*)$`)
 	k.deploy = func(version string) error {

@@ -26,6 +26,8 @@ func TestSwaps_FailNothing(t *testing.T) {
 	}{
 		{"foreground", serveInForeground, shape{for_: long}},
 		{"foreground, fresh connections", serveInForeground, shape{for_: brief, fresh: true}},
+		{"routed", serveRouted, shape{for_: brief}},
+		{"routed, fresh connections", serveRouted, shape{for_: brief, fresh: true}},
 		{"node", serveOnNode, shape{for_: brief}},
 		{"node, fresh connections", serveOnNode, shape{for_: long, fresh: true}},
 	} {
@@ -58,6 +60,8 @@ func TestKilledProcesses_FailOnlyWhatTheyServe(t *testing.T) {
 	}{
 		{"foreground", serveInForeground, shape{for_: long}},
 		{"foreground, fresh connections", serveInForeground, shape{for_: brief, fresh: true}},
+		{"routed", serveRouted, shape{for_: brief}},
+		{"routed, fresh connections", serveRouted, shape{for_: brief, fresh: true}},
 		{"node", serveOnNode, shape{for_: brief}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
