@@ -69,7 +69,11 @@ func TestWords_KeepWhatMatters(t *testing.T) {
 		"one\ntwo\n\n":                      "two",
 		"x\npanic: boom\n\ngoroutine 1\n\t": "panic: boom",
 		"a\xffb":                            "a?b",
-		strings.Repeat("y", 20_000):         strings.Repeat("y", wordsShown) + "...",
+		// What a log says of no trouble is no reason for an end.
+		"why\n2026-11-21T17:07:39.777 ^ <00000010>crunch - serving at=x\n":     "why",
+		"2026-11-21T17:07:39.777 < <00000010>crunch - Received Multiply\n":     "",
+		"x\n2026-11-21T17:07:39.777 ! <00000010>crunch - out of memory soon\n": "2026-11-21T17:07:39.777 ! <00000010>crunch - out of memory soon",
+		strings.Repeat("y", 20_000):                                            strings.Repeat("y", wordsShown) + "...",
 	} {
 		var w words
 		w.Write([]byte(text))

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"sync"
+
+	"github.com/universal-server/become/ground/slogs"
 )
 
 const (
@@ -56,6 +58,12 @@ func isHeadline(line []byte) bool {
 	return bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: "))
 }
 
+// isRoutine says that a line is of a log, and tells of no trouble: it is no reason.
+func isRoutine(line []byte) bool {
+	l, ok := slogs.Parse(string(line))
+	return ok && l.Tag != slogs.Fault && l.Tag != slogs.Warning
+}
+
 // last returns the line that says most: the first of a panic, else the last one. crashed says that
 // the process ended as a Go program does that crashes.
 func (w *words) last(crashed bool) string {
@@ -64,7 +72,7 @@ func (w *words) last(crashed bool) string {
 	var found []byte
 	for l := range bytes.Lines(w.tail) {
 		l = bytes.TrimSpace(l)
-		if len(l) == 0 {
+		if len(l) == 0 || isRoutine(l) {
 			continue
 		}
 		found = l
