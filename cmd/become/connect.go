@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/universal-server/become/fleet"
@@ -51,6 +52,7 @@ func (a *app) connectWith(ctx context.Context, n need, workers int) (*session, e
 		return a.join(ctx, url, dir)
 	}
 	// A node may come or go while we look for it.
+	ended := false
 	for try := 0; ; try++ {
 		contact, ok, err := home.Find(dir)
 		if err != nil {
@@ -59,11 +61,13 @@ func (a *app) connectWith(ctx context.Context, n need, workers int) (*session, e
 		var s *session
 		switch {
 		case ok && (!contact.Embedded || n != lasting):
-			if s, err = a.join(ctx, contact.URL, dir); err == nil {
-				s.found = dir
+			if s, err = a.joinFound(ctx, contact.URL, dir); err != nil {
+				ended = errors.Is(err, errGone) && !contact.Embedded
 			}
 		case ok:
 			return a.embedAside(ctx, workers)
+		case ended:
+			return nil, fault.New(fault.Lost, "find fleet", "", errGone)
 		case n == running:
 			return nil, fault.Text(fault.NotFound, "find fleet", "", "no node is running in "+dir).WithHint("start one with: become up")
 		default:
@@ -123,6 +127,40 @@ func (a *app) join(ctx context.Context, url, dir string) (*session, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// joinFound joins the node that was found in a home, and looks meanwhile whether it is still there: a node that is gone answers
+// nothing, for long.
+func (a *app) joinFound(ctx context.Context, url, dir string) (*session, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	s := &session{url: url, found: dir}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(lookEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			if !s.stays() {
+				cancel(errGone)
+				return
+			}
+		}
+	})
+	joined, err := a.join(ctx, url, dir)
+	gone := err != nil && errors.Is(context.Cause(ctx), errGone)
+	cancel(nil)
+	wg.Wait()
+	if gone {
+		return nil, fault.New(fault.Lost, "find fleet", "", errGone)
+	}
+	if err == nil {
+		joined.found = dir
+	}
+	return joined, err
 }
 
 func (a *app) dial(ctx context.Context, url, key, dir string) (*fleet.Fleet, error) {
