@@ -40,7 +40,8 @@ type APIOptions struct {
 	MaxRequests int
 	// MaxBody is how large a request's body may be. Unit: bytes. Default 1 MiB.
 	MaxBody int64
-	// Origins are the origins that browsers may call from, "*" for any (CORS). Default: none but its own.
+	// Origins are the origins whose pages may call, in browsers, "*" for any (CORS). Default: none but its own. A page of another one can
+	// neither read an answer nor send a request.
 	Origins []string
 	// Observe says where it tells how it is: /metrics, /healthz and /readyz.
 	Observe ObserveOptions
@@ -180,10 +181,10 @@ func (p *apiParts) handler(name string) (http.Handler, *api.API, error) {
 		return nil, nil, err
 	}
 	requests := p.observer.before(a, web.New(a, &web.Options{
-		MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Resources: described, Logger: slogs.Default(),
+		MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Resources: described,
 	}))
 	door := p.withSessions(a, withResources(resources, requests))
-	calls := edge.Handler(xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody}))
+	calls := edge.Handler(xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody, Origins: p.opts.Origins}))
 	one := map[string]http.Handler{
 		doorWeb: requests, doorXMLRPC: calls,
 		doorREST:    withResources(resources, noDoor(http.StatusNotFound, "there is no such resource")),

@@ -12,6 +12,8 @@ import (
 	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/edge"
+	"github.com/universal-server/become/talk/door/problem"
 	"github.com/universal-server/become/talk/metrics"
 )
 
@@ -72,6 +74,11 @@ func (o *observer) before(a *api.API, door http.Handler) http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if h := answers[r.URL.Path]; h != nil && (o.opts.Socket == "" || o.opts.Socket == SocketName(r.Context())) {
+			if r.Method != http.MethodGet && r.Method != http.MethodHead {
+				edge.Mark(w, r)
+				problem.Write(w, problem.New(http.StatusMethodNotAllowed, r.URL.Path+" is read, by GET").With("Allow", "GET, HEAD"))
+				return
+			}
 			h.ServeHTTP(w, r)
 			return
 		}

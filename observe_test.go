@@ -66,7 +66,7 @@ func TestAPI_CountsItsRequests(t *testing.T) {
 		_, body := answer(t, r, "")
 		return body
 	}
-	for path, times := range map[string]int{"/Multiply?x=1": 3, "/Multiply?z=1": 2, "/Nothing": 1, "/Whole": 1, "/Hang": 1, "/metrics?": 2} {
+	for path, times := range map[string]int{"/Multiply?x=1": 3, "/Divide?x=1&y=0": 2, "/Divide?x=1&y=1": 1, "/Multiply?z=1": 2, "/Nothing": 1, "/Whole": 1, "/Hang": 1, "/metrics?": 2} {
 		for range times {
 			ask(path)
 		}
@@ -75,6 +75,8 @@ func TestAPI_CountsItsRequests(t *testing.T) {
 	for _, want := range []string{
 		`become_api_requests_total{request="Multiply",outcome="ok"} 3`,
 		`become_api_requests_total{request="Multiply",outcome="invalid"} 2`,
+		`become_api_requests_total{request="Divide",outcome="invalid"} 2`, // the answer is none that can be written
+		`become_api_requests_total{request="Divide",outcome="ok"} 1`,
 		`become_api_requests_total{request="",outcome="not_found"} 1`,
 		`become_api_requests_total{request="Whole",outcome="internal"} 1`,
 		`become_api_requests_total{request="Hang",outcome="deadline"} 1`,

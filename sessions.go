@@ -8,7 +8,6 @@ import (
 	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/talk/api"
-	"github.com/universal-server/become/talk/door/edge"
 	"github.com/universal-server/become/talk/door/session"
 )
 
@@ -22,6 +21,8 @@ func SessionOf(ctx context.Context) (*Session, bool) { return api.SessionOf(ctx)
 
 // SessionOptions are the wishes of an API about its sessions. The zero value means the defaults.
 type SessionOptions struct {
+	// MaxSessions is how many clients may be connected to a process at once; one more is refused with 503. Default 10,000.
+	MaxSessions int
 	// MaxRequests is how many requests of one session are under way at once. With 1 they are answered in
 	// their order. Default 64.
 	MaxRequests int
@@ -40,14 +41,14 @@ func (p *apiParts) withSessions(a *api.API, other http.Handler) http.Handler {
 	if o := p.opts.Sessions; p.sessions == nil {
 		p.observer.sessions = func() int { return p.sessions.Open() }
 		p.sessions = session.New(a, &session.Options{
-			MaxRequests: o.MaxRequests, MaxMessage: p.opts.MaxBody, MaxQueue: o.MaxQueue, MaxQueueBytes: o.MaxQueueBytes,
+			MaxSessions: o.MaxSessions, MaxRequests: o.MaxRequests, MaxMessage: p.opts.MaxBody, MaxQueue: o.MaxQueue, MaxQueueBytes: o.MaxQueueBytes,
 			WriteWithin: o.WriteWithin, PingEvery: o.PingEvery, PongWithin: o.PongWithin,
 			Origins: p.opts.Origins, Logger: slogs.Default(),
 		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if session.Asked(r) {
-			p.sessions.ServeHTTP(w, r.WithContext(edge.Mark(w, r)))
+			p.sessions.ServeHTTP(w, r)
 			return
 		}
 		other.ServeHTTP(w, r)

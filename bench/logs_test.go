@@ -38,7 +38,7 @@ func logged(b *testing.B, log *slog.Logger) service.Service {
 		b.Fatal(err)
 	}
 	return service.Service{Name: "crunch", Kind: service.Requests,
-		Serve: service.HTTP(web.New(a, &web.Options{Logger: log}), service.HTTPOptions{Logger: log})}
+		Serve: service.HTTP(web.New(a, nil), service.HTTPOptions{Logger: log})}
 }
 
 // serving starts a service in this process, and returns a client's connections to it.

@@ -2,28 +2,39 @@ package api
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/message"
 )
 
 // lateBy is how long a handler has to notice that its context has ended.
 const lateBy = 50 * time.Millisecond
 
-// Answer is Call with the request's timeout. It gives answer what came, exactly once: what the handler returned, or
+// Exchange is a door's end of one request. Its methods are called by one goroutine at a time, and for one outcome.
+type Exchange interface {
+	// Encode prepares a reply to be sent. Its error is answered in the reply's place.
+	Encode(r Reply) error
+	// Answer sends what was encoded, or err, exactly once. late says that the handler goes on, and has what the request has.
+	Answer(err error, late bool)
+}
+
+// Answer is Call with the request's timeout. It gives x what came, exactly once: what the handler returned, or
 // fault.Deadline when the handler did not heed its context and a moment has passed; then late is true, and the handler goes on.
-// Answer returns when both the handler and answer have.
+// The meter and the log hear what the client is told. Answer returns when both the handler and x have.
 //
 // Why a timer that answers in the handler's place, and not a goroutine for each handler? It costs nothing when all is well.
-func (a *API) Answer(ctx context.Context, h *Handler, in reflect.Value, answer func(r Reply, err error, late bool)) {
+func (a *API) Answer(ctx context.Context, h *Handler, in reflect.Value, x Exchange) {
 	t := turns.Get().(*turn)
-	t.api, t.handler, t.answer = a, h, answer
+	t.ctx, t.api, t.handler, t.to = ctx, a, h, x
 	if a.opts.Meter != nil {
 		t.begun = time.Now()
 	}
+	a.tellReceived(ctx, h)
 	timeout := a.Timeout(h)
 	if timeout == 0 {
 		r, err := a.Call(ctx, h, in)
@@ -31,12 +42,13 @@ func (a *API) Answer(ctx context.Context, h *Handler, in reflect.Value, answer f
 		t.free()
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	timer := time.AfterFunc(timeout+lateBy, t.late)
-	r, err := a.Call(ctx, h, in)
+	r, err := a.Call(limited, h, in)
 	if !timer.Stop() {
 		t.wait()
+		a.tellLate(ctx, h, r, err)
 		return
 	}
 	t.end(r, err, false)
@@ -46,9 +58,10 @@ func (a *API) Answer(ctx context.Context, h *Handler, in reflect.Value, answer f
 // turn is a request that is being answered. It is used again unless its timer fired. It holds neither timer nor channel, which would belong
 // to the bubble of a test (testing/synctest).
 type turn struct {
+	ctx     context.Context
 	api     *API
 	handler *Handler
-	answer  func(r Reply, err error, late bool)
+	to      Exchange
 	begun   time.Time
 	late    func()                        // is answerLate
 	over    atomic.Pointer[chan struct{}] // who waits until the timer has answered; or answered
@@ -82,17 +95,29 @@ func (t *turn) answerLate() {
 	t.end(Reply{}, fault.Text(fault.Deadline, "answer", t.handler.Name, text), true)
 }
 
-// end tells the meter and the client.
+// end tells the meter, the log and the client, all of them the same.
 func (t *turn) end(r Reply, err error, late bool) {
+	if err == nil {
+		err = unwritable(t.to.Encode(r))
+	}
 	if m := t.api.opts.Meter; m != nil {
 		m.Answered(t.handler, time.Since(t.begun), err)
 	}
-	t.answer(r, err, late)
+	t.api.tellSent(t.ctx, t.handler, r, err)
+	t.to.Answer(err, late)
+}
+
+// unwritable is why a reply cannot be sent, in the words of an answer and not of a request.
+func unwritable(err error) error {
+	if wrong, ok := errors.AsType[message.Problems](err); ok {
+		return fault.Text(fault.Invalid, "write answer", "", wrong.Error())
+	}
+	return err
 }
 
 // free gives a turn back whose timer does not run.
 func (t *turn) free() {
-	t.api, t.handler, t.answer = nil, nil, nil
+	t.ctx, t.api, t.handler, t.to = nil, nil, nil, nil
 	turns.Put(t)
 }
 
@@ -111,8 +136,5 @@ func (a *API) AppendReply(b []byte, r Reply) ([]byte, error) {
 // Append appends a reply as JSON, without an envelope. fault.Invalid when it holds what JSON has not.
 func (r Reply) Append(b []byte) ([]byte, error) {
 	b, err := r.Type.Append(b, r.Value)
-	if err != nil {
-		err = fault.Text(fault.Invalid, "write answer", "", err.Error())
-	}
-	return b, err
+	return b, unwritable(err)
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
-	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/ground/trace"
 )
 
@@ -109,7 +108,6 @@ func (a *API) Find(name string) (*Handler, error) {
 	if h := a.byName[name]; h != nil {
 		return h, nil
 	}
-	a.tellDropped(name)
 	if len(a.handlers) == 0 {
 		return nil, fault.Text(fault.NotFound, "find request", shown(name), "the API has none")
 	}
@@ -151,13 +149,6 @@ func (a *API) Call(ctx context.Context, h *Handler, in reflect.Value) (Reply, er
 	}
 	a.running(h, 1)
 	defer func() { a.running(h, -1); <-a.slots }()
-	if a.opts.Logger.Enabled(ctx, slogs.LevelObject) {
-		return a.toldCall(ctx, h, in)
-	}
-	return a.call(ctx, h, in)
-}
-
-func (a *API) call(ctx context.Context, h *Handler, in reflect.Value) (Reply, error) {
 	out, err := a.protected(ctx, h, in)
 	if err == nil {
 		return h.reply(out)

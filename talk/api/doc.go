@@ -16,6 +16,7 @@
 //   - Each request has a deadline, which its context knows. What a handler answers later is dropped.
 //   - At most Options.MaxRequests handlers run at once; another request is refused at once with fault.Busy. A
 //     handler that never returns keeps its place.
+//   - What is logged and counted of a request is what its client is told, and known by the same id.
 //   - A session that was accepted is either closed or abandoned, once, and told so to each class.
 //
 // # A first program

@@ -1,6 +1,9 @@
 package api
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Meter is told of requests, whatever door they come through. Its methods are called by several goroutines at the same
 // time, and are to return at once.
@@ -14,11 +17,14 @@ type Meter interface {
 	Refused(h *Handler, err error)
 }
 
-// Refuse notes for the meter that a door refused a request; h is nil when no handler was found.
-func (a *API) Refuse(h *Handler, err error) {
+// Refuse notes, for the meter and the log, that a door refused a request of that name, which may be that of none. ctx is the
+// request's.
+func (a *API) Refuse(ctx context.Context, name string, err error) {
+	h := a.byName[name]
 	if a.opts.Meter != nil {
 		a.opts.Meter.Refused(h, err)
 	}
+	a.tellDropped(ctx, name, h, err)
 }
 
 // running notes that a handler begins, or has returned.

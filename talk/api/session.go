@@ -8,6 +8,7 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
+	"github.com/universal-server/become/ground/slogs"
 )
 
 // Wire is a door's end of a session. Its methods may be called from several goroutines.
@@ -28,6 +29,10 @@ type Session struct {
 	id, peer string
 	wire     Wire
 	objects  map[*Class]any // of the classes with one for each session; not changed after Accept
+
+	api *API
+	ctx context.Context // what it does is logged of the object that this has
+	own slogs.Object    // what is told to it is logged as sent to
 }
 
 // ID names the session; no two of a process have the same. Empty for nil.
@@ -65,7 +70,9 @@ func (s *Session) Send(m any) error {
 	if err != nil {
 		return fault.New(fault.Invalid, opSend, v.Type().String(), err)
 	}
-	return s.wire.Push(Reply{t, v})
+	err = s.wire.Push(Reply{t, v})
+	s.tellPushed(t.Name(), err)
+	return err
 }
 
 const opSend = "send message"
@@ -98,14 +105,17 @@ func SessionOf(ctx context.Context) (*Session, bool) {
 
 // With returns a context for the session's requests.
 func (s *Session) With(ctx context.Context) context.Context {
-	return context.WithValue(ctx, sessionKey{}, s)
+	return context.WithValue(slogs.WithPeer(ctx, s.own.Addr), sessionKey{}, s)
 }
 
 // Accept begins a session for a door, and tells the classes. When one of them refuses, those that were told hear
 // that it is closed, and the error is that one's. id is to be different from those of other sessions.
 func (a *API) Accept(ctx context.Context, id, peer string, w Wire) (_ *Session, err error) {
-	s := &Session{id: id, peer: peer, wire: w, objects: map[*Class]any{}}
+	s := &Session{id: id, peer: peer, wire: w, objects: map[*Class]any{}, api: a, own: slogs.Object{Addr: slogs.NextAddr(), Name: "Session"}}
+	s.tellCreated(ctx)
 	ctx = s.With(ctx)
+	s.ctx = context.WithoutCancel(ctx)
+	s.tellLife("Accepted", "")
 	for i, c := range a.opts.Classes {
 		err := a.guarded("accept session", id, func() error {
 			o := c.object(s)
@@ -117,6 +127,8 @@ func (a *API) Accept(ctx context.Context, id, peer string, w Wire) (_ *Session, 
 		})
 		if err != nil {
 			a.tell(ctx, s, a.opts.Classes[:i], func(o any) { closed(ctx, o, "it was refused") })
+			s.tellLife("Closed", err.Error())
+			s.tellDestroyed()
 			return nil, err
 		}
 	}
@@ -125,18 +137,22 @@ func (a *API) Accept(ctx context.Context, id, peer string, w Wire) (_ *Session, 
 
 // Close tells the classes that the server has ended a session.
 func (a *API) Close(ctx context.Context, s *Session, reason string) {
+	s.tellLife("Closed", reason)
 	ctx = s.With(ctx)
 	a.tell(ctx, s, a.opts.Classes, func(o any) { closed(ctx, o, reason) })
+	s.tellDestroyed()
 }
 
 // Abandon tells the classes that a session's peer has ended it, or is gone.
 func (a *API) Abandon(ctx context.Context, s *Session, reason string) {
+	s.tellLife("Abandoned", reason)
 	ctx = s.With(ctx)
 	a.tell(ctx, s, a.opts.Classes, func(o any) {
 		if one, ok := o.(abandoner); ok {
 			one.Abandoned(ctx, reason)
 		}
 	})
+	s.tellDestroyed()
 }
 
 func closed(ctx context.Context, o any, reason string) {

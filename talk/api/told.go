@@ -3,31 +3,94 @@ package api
 import (
 	"context"
 	"log/slog"
-	"reflect"
 
 	"github.com/universal-server/become/ground/slogs"
+	"github.com/universal-server/become/ground/trace"
 )
 
-// toldCall is call with the message that came and the one that goes in the log, of the object and the peer that ctx has.
-func (a *API) toldCall(ctx context.Context, h *Handler, in reflect.Value) (Reply, error) {
-	peer := slogs.Peer(ctx)
-	a.event(ctx, slogs.Received, "Received "+h.Name+" from "+peer)
-	r, err := a.call(ctx, h, in)
-	if err != nil {
-		a.event(ctx, slogs.Sent, "Sent Faulted to "+peer, slog.String("request", h.Name), slog.Any("err", err))
-		return r, err
-	}
-	a.event(ctx, slogs.Sent, "Sent "+r.Type.Name()+" to "+peer)
-	return r, nil
-}
+// told says whether messages are to be logged.
+func (a *API) told(ctx context.Context) bool { return a.opts.Logger.Enabled(ctx, slogs.LevelObject) }
 
-// tellDropped logs a message that no handler takes.
-func (a *API) tellDropped(name string) {
-	if ctx := context.Background(); a.opts.Logger.Enabled(ctx, slogs.LevelObject) {
-		a.event(ctx, slogs.Received, "Dropped "+shown(name))
+// tellReceived logs a request's message, of the object and the peer that ctx has.
+func (a *API) tellReceived(ctx context.Context, h *Handler) {
+	if a.told(ctx) {
+		a.event(ctx, slogs.Received, "Received "+h.Name+" from "+slogs.Peer(ctx))
 	}
 }
 
+// tellSent logs what a request was answered with.
+func (a *API) tellSent(ctx context.Context, h *Handler, r Reply, err error) {
+	switch {
+	case !a.told(ctx):
+	case err != nil:
+		a.event(ctx, slogs.Sent, "Sent Faulted to "+slogs.Peer(ctx), slog.String("request", h.Name), slog.Any("err", err))
+	default:
+		a.event(ctx, slogs.Sent, "Sent "+r.Type.Name()+" to "+slogs.Peer(ctx))
+	}
+}
+
+// tellLate logs what a handler returned that was answered for already.
+func (a *API) tellLate(ctx context.Context, h *Handler, r Reply, err error) {
+	switch late := slog.String("request", h.Name); {
+	case !a.told(ctx):
+	case err != nil:
+		a.event(ctx, slogs.Received, "Dropped Faulted", late, slog.Any("err", err))
+	default:
+		a.event(ctx, slogs.Received, "Dropped "+r.Type.Name(), late)
+	}
+}
+
+// tellDropped logs a message that no handler takes: h is nil when there is none.
+func (a *API) tellDropped(ctx context.Context, name string, h *Handler, err error) {
+	switch {
+	case !a.told(ctx):
+	case h == nil:
+		a.event(ctx, slogs.Received, "Dropped "+shown(name)+" from "+slogs.Peer(ctx))
+	default:
+		a.event(ctx, slogs.Received, "Dropped "+h.Name+" from "+slogs.Peer(ctx), slog.Any("err", err))
+	}
+}
+
+// event logs what happened to a request, and which it was.
 func (a *API) event(ctx context.Context, tag slogs.Tag, text string, more ...slog.Attr) {
+	if id := trace.RequestID(ctx); id != "" {
+		more = append([]slog.Attr{slog.String("request_id", id)}, more...)
+	}
 	a.opts.Logger.LogAttrs(ctx, slogs.LevelObject, text, append(more, tag.Attr())...)
+}
+
+// tellCreated logs that a session begins; ctx has the connection for its peer.
+func (s *Session) tellCreated(ctx context.Context) {
+	if s.api.told(ctx) {
+		s.api.event(ctx, slogs.Created, "Created by "+slogs.Peer(ctx), s.own.Attr(), slog.String("session", s.id), slog.String("peer", s.peer))
+	}
+}
+
+// tellLife logs what classes are told of a session.
+func (s *Session) tellLife(what, reason string) {
+	if !s.api.told(s.ctx) {
+		return
+	}
+	var why []slog.Attr
+	if reason != "" {
+		why = append(why, slog.String("reason", reason))
+	}
+	s.api.event(s.ctx, slogs.Received, "Received "+what+" from "+slogs.Address(s.own.Addr), why...)
+}
+
+// tellPushed logs a message to a session, which is dropped if there is an error.
+func (s *Session) tellPushed(name string, err error) {
+	switch to := slogs.Address(s.own.Addr); {
+	case !s.api.told(s.ctx):
+	case err != nil:
+		s.api.event(s.ctx, slogs.Received, "Dropped "+name+" to "+to, slog.Any("err", err))
+	default:
+		s.api.event(s.ctx, slogs.Sent, "Sent "+name+" to "+to)
+	}
+}
+
+func (s *Session) tellDestroyed() {
+	if s.api.told(s.ctx) {
+		s.api.event(s.ctx, slogs.Destroyed, "Destroyed", s.own.Attr())
+	}
 }

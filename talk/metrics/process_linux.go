@@ -8,8 +8,12 @@ import (
 	"syscall"
 )
 
-// process writes what the system knows of this process, from proc(5). What it does not tell is left out.
+// process writes what the system knows of this process, from proc(5) and getrusage(2). What it does not tell is left out.
 func (p *page) process() {
+	var used syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &used) == nil { // in microseconds; stat has hundredths
+		p.single("process_cpu_seconds_total", "counter", "Processor time, of the user and of the system.", seconds(used.Utime)+seconds(used.Stime))
+	}
 	stat, err := os.ReadFile("/proc/self/stat")
 	if i := bytes.LastIndexByte(stat, ')'); err == nil && i > 0 {
 		p.stat(strings.Fields(string(stat[i+1:]))) // the name before may have blanks
@@ -23,6 +27,8 @@ func (p *page) process() {
 	}
 }
 
+func seconds(t syscall.Timeval) float64 { return float64(t.Nano()) / 1e9 }
+
 // stat takes the fields of /proc/self/stat from the third on.
 func (p *page) stat(fields []string) {
 	const ticks = 100 // USER_HZ, on all architectures that Go knows
@@ -33,7 +39,6 @@ func (p *page) stat(fields []string) {
 		n, _ := strconv.ParseFloat(fields[place-3], 64)
 		return n
 	}
-	p.single("process_cpu_seconds_total", "counter", "Processor time, of the user and of the system.", (number(14)+number(15))/ticks)
 	p.single("process_resident_memory_bytes", "gauge", "Memory that is resident.", number(24)*float64(os.Getpagesize()))
 	p.single("process_virtual_memory_bytes", "gauge", "Memory that is addressable.", number(23))
 	if boot := bootTime(); boot > 0 {

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/universal-server/become/talk/door/problem"
 )
 
 const contentType = "text/plain; version=0.0.4; charset=utf-8"
@@ -12,8 +14,7 @@ const contentType = "text/plain; version=0.0.4; charset=utf-8"
 // ServeHTTP answers a scrape.
 func (m *Metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "a scrape is a GET", http.StatusMethodNotAllowed)
+		problem.Write(w, problem.New(http.StatusMethodNotAllowed, "a scrape is a GET").With("Allow", "GET, HEAD"))
 		return
 	}
 	body := m.text()

@@ -7,7 +7,8 @@
 //
 // A request is JSON, with or without its envelope, or the words of a query, x=1.5&y=2.25; nothing means no fields. The
 // answer is JSON in its envelope, {"value":["crunch.Output",{"value":3.375},[]]}; an error is problem details (RFC 9457), with the
-// headers Nats-Service-Error and Nats-Service-Error-Code, which is HTTP's status.
+// headers Nats-Service-Error and Nats-Service-Error-Code, which is HTTP's status. A request is known by its header X-Request-Id, or by one
+// that is made here; errors and the log have it.
 //
 // # Guarantees
 //

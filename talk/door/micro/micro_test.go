@@ -85,7 +85,7 @@ func TestService_AnswersEveryRequest(t *testing.T) {
 			{"Multiply", `{"value":{"x":1.5,"y":2.25}}`, `{"value":["crunch.Output",{"value":3.375},[]]}`, "", ""},
 			{"Multiply", `x=1.5&y=2.25`, `{"value":["crunch.Output",{"value":3.375},[]]}`, "", ""},
 			{"Multiply", "", `{"value":["crunch.Output",{"value":0},[]]}`, "", ""},
-			{"Multiply", "z=1", `"title":"Bad Request"`, "400", "z: there is no such field; there is x, y"},
+			{"Multiply", "z=1", `"title":"Bad Request","status":400,"detail":"z: there is no such field; there is x, y"`, "400", "z: there is no such field; there is x, y"},
 			{"Multiply", "[1]", `"status":400`, "400", "must be an object"},
 			{"Multiply", "{", `"status":400`, "400", "ends too early"},
 			{"Multiply", "x=1e308&y=1e308", `"status":422`, "422", "no number that JSON has"},
@@ -94,12 +94,15 @@ func TestService_AnswersEveryRequest(t *testing.T) {
 			{"Hang", "", `"status":504`, "504", "did not answer within 1s"},
 			{"Long", "bytes=2000000", `"status":500`, "500", "larger than a message may be"},
 		} {
-			m, err := b.Request(t.Context(), bus.Message{Subject: "crunch." + c.name, Data: []byte(c.data)})
+			m, err := b.Request(t.Context(), bus.Message{Subject: "crunch." + c.name, Data: []byte(c.data), Header: map[string]string{"X-Request-Id": "me"}})
 			if err != nil || !strings.Contains(string(m.Data), c.want) {
 				t.Errorf("%s %s: got %s, %v", c.name, c.data, m.Data, err)
 			}
 			if code := m.Header["Nats-Service-Error-Code"]; c.code != "" && code != c.code {
 				t.Errorf("%s %s: code %s, want %s", c.name, c.data, code, c.code)
+			}
+			if failed := c.code != ""; failed != strings.Contains(string(m.Data), `"request_id":"me"`) || failed != (m.Header["X-Request-Id"] == "me") {
+				t.Errorf("%s %s: which request it was: got %s, %v", c.name, c.data, m.Data, m.Header)
 			}
 			if text := m.Header["Nats-Service-Error"]; !strings.Contains(text, c.text) || (text == "") != (c.text == "") {
 				t.Errorf("%s %s: error %q, want %q", c.name, c.data, text, c.text)

@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"reflect"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,7 +17,6 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/talk/api"
-	"github.com/universal-server/become/talk/door/problem"
 )
 
 // Options of a service. Nil and zero mean the defaults.
@@ -138,14 +135,14 @@ func (s *Service) Close() error {
 // request answers one on a goroutine of its own: that of the bus must go on.
 func (s *Service) request(e *endpoint, m bus.Message) {
 	s.wg.Go(func() {
-		begun := time.Now()
+		x := &exchange{service: s, endpoint: e, ctx: marked(s.ctx, m), reply: m.Reply, begun: time.Now()}
 		in, err := decode(e.handler, m.Data)
 		if err != nil {
-			s.api.Refuse(e.handler, err)
-			s.answer(e, m, begun, api.Reply{}, err)
+			s.api.Refuse(x.ctx, e.handler.Name, err)
+			x.Answer(err, false)
 			return
 		}
-		s.api.Answer(marked(s.ctx, m), e.handler, in, func(r api.Reply, err error, _ bool) { s.answer(e, m, begun, r, err) })
+		s.api.Answer(x.ctx, e.handler, in, x)
 	})
 }
 
@@ -167,29 +164,6 @@ func decode(h *api.Handler, data []byte) (reflect.Value, error) {
 		return v, h.In.Decode(h.In.Unwrap(data), v)
 	}
 	return v, h.In.DecodeQuery(string(data), v)
-}
-
-func (s *Service) answer(e *endpoint, m bus.Message, begun time.Time, r api.Reply, err error) {
-	out := bus.Message{Subject: m.Reply}
-	if err == nil {
-		out.Data, err = s.api.AppendReply(nil, r)
-	}
-	if err == nil && len(out.Data) > bus.MaxMessage {
-		err = fault.Text(fault.Internal, "answer", e.handler.Name, "the answer is larger than a message may be")
-	}
-	if err != nil {
-		p := *problem.Of(err)
-		p.Title = http.StatusText(p.Status)
-		out.Data, _ = json.Marshal(&p)
-		out.Header = map[string]string{headerError: oneLine(p.Detail), headerCode: strconv.Itoa(p.Status)}
-	}
-	e.count(time.Since(begun), err)
-	if m.Reply == "" {
-		return
-	}
-	if err := s.bus.Send(out); err != nil {
-		s.logger.Warn("an answer could not be sent", "api", s.self.Name, "request", e.handler.Name, "err", err)
-	}
 }
 
 func (s *Service) send(m bus.Message, answer any) {

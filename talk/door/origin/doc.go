@@ -3,11 +3,13 @@
 //	page → browser → [origin] → door
 //
 // Origins are what the Fetch standard means by them: scheme, host and port. A browser that asks beforehand (CORS) is told what
-// is allowed. What it does not ask about, a form that some page sends, is refused by Forged where it matters.
+// is allowed. What it does not ask about, a form that some page sends, is refused by
+// Forged and Uninvited where it matters.
 //
 // # Guarantees
 //
 //   - No page of another origin reads an answer unless its origin is allowed.
+//   - No page of another origin that is not allowed changes anything through a browser that sends Sec-Fetch-Site (those since 2023).
 //   - What is no browser is not concerned.
 //
 // # A first program

@@ -57,3 +57,18 @@ func (p *Policy) Forged(r *http.Request) bool {
 	}
 	return http.NewCrossOriginProtection().Check(r) != nil
 }
+
+// Uninvited is Forged for a door at which GET may change something too: it is true as well of a GET that a page of another origin
+// sends by itself, for a picture or a script, unless that may call. A link that a user follows is not the page's.
+func (p *Policy) Uninvited(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return p.Forged(r)
+	}
+	switch r.Header.Get("Sec-Fetch-Site") {
+	case "", "same-origin", "none": // no browser, or an old one; its own page; the user, by hand
+		return false
+	}
+	followed := r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-User") == "?1"
+	// A page that asks for a picture does not say who it is.
+	return !followed && !slices.Contains(p.Origins, "*") && p.allowed(r.Header.Get("Origin")) == ""
+}

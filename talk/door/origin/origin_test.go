@@ -68,3 +68,36 @@ func TestPolicy_KnowsForgedRequests(t *testing.T) {
 		}
 	}
 }
+
+func TestPolicy_KnowsUninvitedRequests(t *testing.T) {
+	for _, c := range []struct {
+		origins                        []string
+		method, site, mode, user, from string
+		want                           bool
+	}{
+		{nil, "GET", "", "", "", "", false}, // no browser
+		{nil, "GET", "none", "navigate", "?1", "", false},
+		{nil, "GET", "same-origin", "cors", "", "", false},
+		{nil, "GET", "cross-site", "no-cors", "", "", true},
+		{nil, "HEAD", "same-site", "cors", "", "https://evil.example", true},
+		{nil, "GET", "cross-site", "navigate", "?1", "", false}, // a link
+		{nil, "GET", "cross-site", "navigate", "", "", true},    // a form that sends itself
+		{nil, "GET", "cross-site", "no-cors", "?1", "", true},
+		{[]string{"https://example.org"}, "GET", "cross-site", "cors", "", "https://example.org", false},
+		{[]string{"https://example.org"}, "GET", "cross-site", "cors", "", "https://evil.example", true},
+		{[]string{"*"}, "GET", "cross-site", "no-cors", "", "", false},
+		{nil, "POST", "cross-site", "navigate", "?1", "https://evil.example", true}, // a button
+		{nil, "POST", "same-origin", "cors", "", "", false},
+	} {
+		p := origin.Policy{Origins: c.origins}
+		r := httptest.NewRequest(c.method, "http://example.com/", nil)
+		for name, value := range map[string]string{"Sec-Fetch-Site": c.site, "Sec-Fetch-Mode": c.mode, "Sec-Fetch-User": c.user, "Origin": c.from} {
+			if value != "" {
+				r.Header.Set(name, value)
+			}
+		}
+		if got := p.Uninvited(r); got != c.want {
+			t.Errorf("%+v: got %v", c, got)
+		}
+	}
+}

@@ -15,7 +15,7 @@ const Type = "application/problem+json"
 
 // Problem is an error as RFC 9457 writes it. It is an error itself.
 type Problem struct {
-	// Title is the status in words; Write sets it.
+	// Title is the status in words; For sets it.
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
@@ -25,7 +25,7 @@ type Problem struct {
 	Hint string `json:"hint,omitempty"`
 	// Errors are what is wrong with a message.
 	Errors message.Problems `json:"errors,omitempty"`
-	// RequestID is that of the answer; Write sets it.
+	// RequestID is that of the request, in all its answers and logs; For sets it.
 	RequestID string `json:"request_id,omitempty"`
 	// Header goes with it: Allow, Accept.
 	Header http.Header `json:"-"`
@@ -84,10 +84,16 @@ func Of(err error) *Problem {
 	return p
 }
 
-// Write answers with an error.
-func Write(w http.ResponseWriter, err error) {
+// For is Of with all that is told of an error, as the answer of a request.
+func For(requestID string, err error) Problem {
 	p := *Of(err)
-	p.Title, p.RequestID = http.StatusText(p.Status), w.Header().Get("X-Request-Id")
+	p.Title, p.RequestID = http.StatusText(p.Status), requestID
+	return p
+}
+
+// Write answers with an error. The header's X-Request-Id says which request it is of.
+func Write(w http.ResponseWriter, err error) {
+	p := For(w.Header().Get("X-Request-Id"), err)
 	body, err := json.Marshal(&p)
 	if err != nil { // a text of it is no UTF-8, which Marshal mends; there is no other
 		body = []byte("{}")

@@ -314,7 +314,7 @@ func (b *broken) Get(ctx context.Context, id string) (collection.Item[Note], err
 
 func TestResource_AStoreThatFailsFailsItsRequestAlone(t *testing.T) {
 	s := &broken{}
-	c := serve(t, s, &rest.Options{Timeout: 20 * time.Millisecond})
+	c := serve(t, s, &rest.Options{Timeout: 100 * time.Millisecond})
 	for _, w := range []struct {
 		status int
 		text   string

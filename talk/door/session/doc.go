@@ -21,6 +21,9 @@
 //	1009  a message is too large
 //	1012  the service goes away, and another process is there already: dial again
 //
+// A handshake that no session comes of is answered with a problem (RFC 9457): 400 for a version, key or subprotocol that is none, 403
+// for a page of another origin, 405, 426 when it is no handshake, 503 when there are Options.MaxSessions.
+//
 // It ends without one when the client is gone, does not read, or does not answer a ping.
 //
 // # Guarantees
@@ -28,6 +31,8 @@
 //   - The requests of a session run at the same time, up to Options.MaxRequests; the next ones are not read until then. Answers come
 //     in any order. What a handler pushed before it returned comes before its answer.
 //   - Each request is answered once, within its deadline, with an answer or a problem, unless it had no id.
+//   - A problem has the id of its request, which is that of the handshake (X-Request-Id), a point, and the request's own: so do the log and the
+//     handler's context.
 //   - A request that was not answered before a 1012 was not begun: it can be sent again without being done twice.
 //   - Pushing never waits. A client that does not read is cut off when Options.MaxQueue wait for it or a write takes longer than
 //     Options.WriteWithin: nobody else notices, and memory is bounded.

@@ -3,15 +3,16 @@ package session
 import (
 	"crypto/rand"
 	"net/http"
-	"net/url"
-	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/coder/websocket"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/edge"
 	"github.com/universal-server/become/talk/door/problem"
 	"github.com/universal-server/become/talk/frame"
 )
@@ -39,23 +40,28 @@ func Asked(r *http.Request) bool {
 
 // ServeHTTP has a session with a client, and returns when it and its handlers are over.
 func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if origin := r.Header.Get("Origin"); !d.allowed(origin, r.Host) {
-		problem.Write(w, fault.Text(fault.Denied, "open session from", origin, "its pages are of another origin"))
+	r = r.WithContext(edge.Mark(w, r))
+	if err := d.check(r); err != nil {
+		d.refuse(w, r, err)
 		return
 	}
 	s := newSession(d)
-	entered := d.enter(s)
+	leaving, err := d.enter(s)
+	if err != nil {
+		d.refuse(w, r, err)
+		return
+	}
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       frame.Protocols(),
-		InsecureSkipVerify: true, // the origin was checked above
+		InsecureSkipVerify: true, // check has looked at the origin
 	})
-	if err != nil && entered {
+	if err != nil && !leaving {
 		d.exit(s)
 	}
 	switch {
 	case err != nil: // Accept has answered
 		d.opts.Logger.Debug("no session", "api", d.api.Name, "peer", r.RemoteAddr, "err", err)
-	case !entered: // a browser's page would not hear of a status in place of a session
+	case leaving: // a browser's page would not hear of a status in place of a session
 		conn.Close(websocket.StatusServiceRestart, dialAgain)
 	default:
 		s.run(r.Context(), conn, rand.Text(), r.RemoteAddr)
@@ -63,26 +69,28 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-const dialAgain = "the service goes away: dial again"
-
-// allowed says whether a browser's page may connect. Programs send no origin.
-func (d *Door) allowed(origin, host string) bool {
-	if origin == "" || slices.Contains(d.opts.Origins, "*") || slices.Contains(d.opts.Origins, origin) {
-		return true
-	}
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && strings.EqualFold(u.Host, host)
+// refuse answers a request that no session comes of.
+func (d *Door) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	d.opts.Logger.Debug("no session", "api", d.api.Name, "peer", r.RemoteAddr, "request_id", trace.RequestID(r.Context()), "err", err)
+	problem.Write(w, err)
 }
 
-func (d *Door) enter(s *session) bool {
+const dialAgain = "the service goes away: dial again"
+
+// enter counts a session in, unless there are too many: then it says so. leaving says that the service goes away, and does
+// not count it.
+func (d *Door) enter(s *session) (leaving bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.leaving {
-		return false
+	switch {
+	case d.leaving:
+		return true, nil
+	case len(d.sessions) >= d.opts.MaxSessions:
+		return false, fault.Text(fault.Busy, "open session", "", "there are "+strconv.Itoa(d.opts.MaxSessions)+" already").WithHint("try again in a moment")
 	}
 	d.over.Add(1)
 	d.sessions[s] = struct{}{}
-	return true
+	return false, nil
 }
 
 func (d *Door) exit(s *session) {

@@ -190,23 +190,66 @@ func TestHostile_EachHasOneClearEnd(t *testing.T) {
 }
 
 func TestHostile_NoHandshake(t *testing.T) {
-	s := start(t, nil, nil)
-	for _, header := range []string{
-		"Connection: Upgrade\r\nUpgrade: websocket\r\n",
-		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 12\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
-		"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n",
-	} {
+	s := start(t, nil, &session.Options{MaxSessions: 1})
+	const upgrade, key = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+	const good = upgrade + "Sec-WebSocket-Version: 13\r\n" + key
+	ask := func(request, header string) (*http.Response, string) {
+		t.Helper()
 		c, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: x\r\n%s\r\n", header)
+		defer c.Close()
+		fmt.Fprintf(c, "%s\r\nHost: x\r\nX-Request-Id: me\r\n%s\r\n", request, header)
 		res, err := http.ReadResponse(bufio.NewReader(c), nil)
-		if err != nil || res.StatusCode < 400 || res.StatusCode > 426 {
-			t.Errorf("%q: %v, %v", header, res, err)
+		if err != nil {
+			t.Fatalf("%q: %v", header, err)
 		}
-		c.Close()
+		if res.StatusCode == http.StatusSwitchingProtocols {
+			return res, ""
+		}
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res, string(body)
 	}
+	for _, c := range []struct {
+		request, header string
+		status          int
+		field, detail   string // of the answer's header, and of the problem
+	}{
+		{"GET / HTTP/1.1", upgrade + key, 400, "Sec-Websocket-Version", `the WebSocket version is \"\", want 13`},
+		{"GET / HTTP/1.1", upgrade + "Sec-WebSocket-Version: 12\r\n" + key, 400, "Sec-Websocket-Version", `the WebSocket version is \"12\", want 13`},
+		{"GET / HTTP/1.1", upgrade + "Sec-WebSocket-Version: 13\r\n", 400, "", "Sec-WebSocket-Key"},
+		{"GET / HTTP/1.1", upgrade + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n", 400, "", "Sec-WebSocket-Key"},
+		{"GET / HTTP/1.1", good + key, 400, "", "Sec-WebSocket-Key"},
+		{"GET / HTTP/1.1", good + "Sec-WebSocket-Protocol: mqtt, soap\r\n", 400, "", `there is no subprotocol \"mqtt, soap\"; there is become.json, become.cbor`},
+		{"GET / HTTP/1.1", good + "Sec-WebSocket-Protocol: " + strings.Repeat("x", 10_000) + "\r\n", 400, "", `xxx...\"`},
+		{"GET / HTTP/1.1", good + "Origin: http://evil.example\r\n", 403, "", "another origin"},
+		{"POST / HTTP/1.1", good, 405, "Allow", "GET, not POST"},
+		{"GET / HTTP/1.0", good, 426, "Upgrade", "HTTP/1.1"},
+		{"GET / HTTP/1.1", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" + key, 426, "Upgrade", "has no Upgrade"},
+		{"GET / HTTP/1.1", "Connection: close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" + key, 426, "Upgrade", "has no Upgrade"},
+	} {
+		res, body := ask(c.request, c.header)
+		if res.StatusCode != c.status || res.Header.Get("Content-Type") != "application/problem+json" || !strings.Contains(body, c.detail) || !strings.Contains(body, `"request_id":"me"`) {
+			t.Errorf("%s %.200q: got %d %v %s", c.request, c.header, res.StatusCode, res.Header, body)
+		}
+		if c.field != "" && res.Header.Get(c.field) == "" {
+			t.Errorf("%s %.200q: the header has no %s: %v", c.request, c.header, c.field, res.Header)
+		}
+	}
+	if res, _ := ask("GET / HTTP/1.1", good+"Sec-WebSocket-Protocol: mqtt, become.cbor\r\n"); res.StatusCode != 101 || res.Header.Get("Sec-Websocket-Protocol") != "become.cbor" {
+		t.Errorf("one of several: got %d %v", res.StatusCode, res.Header)
+	}
+	s.is(t, "accepted")
+	s.is(t, "abandoned")
+	first := s.dial(t, nil)
+	if res, body := ask("GET / HTTP/1.1", good); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !strings.Contains(body, "there are 1 already") {
+		t.Errorf("one too many: got %d %v %s", res.StatusCode, res.Header, body)
+	}
+	first.fine()
 }
 
 func TestSession_LeavesNothingBehind(t *testing.T) {

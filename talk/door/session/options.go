@@ -7,6 +7,8 @@ import (
 
 // Options of a door. Nil and zero mean the defaults.
 type Options struct {
+	// MaxSessions is how many clients may be connected at once; one more is refused with 503. Default 10,000.
+	MaxSessions int
 	// MaxRequests is how many requests of one session are under way at once. With 1 they are answered in
 	// their order. Default 64.
 	MaxRequests int
@@ -31,6 +33,7 @@ func (o *Options) withDefaults() Options {
 	if o != nil {
 		out = *o
 	}
+	or(&out.MaxSessions, 10_000)
 	or(&out.MaxRequests, 64)
 	or(&out.MaxMessage, 1<<20)
 	or(&out.MaxQueue, 1024)

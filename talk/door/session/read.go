@@ -5,16 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 	"reflect"
 	"strconv"
 	"time"
 
 	"github.com/coder/websocket"
 
-	"github.com/universal-server/become/ground/message"
-	"github.com/universal-server/become/talk/api"
-	"github.com/universal-server/become/talk/door/problem"
 	"github.com/universal-server/become/talk/frame"
 )
 
@@ -82,9 +78,10 @@ func (s *session) take(data []byte) {
 		return
 	}
 	if err != nil {
-		s.refuse(r.ID, err)
+		(&exchange{session: s, id: r.ID, ctx: s.of(r.ID), heard: true}).Answer(err, false)
 		return
 	}
+	x := &exchange{session: s, id: r.ID, ctx: s.of(r.ID)}
 	h, err := s.door.api.Find(r.Name)
 	var in reflect.Value
 	if err == nil {
@@ -92,12 +89,11 @@ func (s *session) take(data []byte) {
 		err = r.Value.Decode(h.In, in)
 	}
 	if err != nil {
-		s.door.api.Refuse(h, err)
-		s.answer(r.ID, api.Reply{}, err)
+		s.door.api.Refuse(x.ctx, r.Name, err)
+		x.Answer(err, false)
 		return
 	}
-	// When the answer is late, neither the client nor the place is kept waiting for the handler.
-	s.door.api.Answer(s.ctx, h, in, func(reply api.Reply, err error, _ bool) { s.answer(r.ID, reply, err) })
+	s.door.api.Answer(x.ctx, h, in, x) // when it is late, neither the client nor the place is kept waiting for the handler
 }
 
 // admit waits until one more request may be under way; false if none may be begun any more.
@@ -131,38 +127,3 @@ func (s *session) done() {
 	s.mu.Unlock()
 	<-s.slots
 }
-
-// answer writes the answer of a request, if it wants one, and ends it.
-func (s *session) answer(id uint64, reply api.Reply, err error) {
-	defer s.done()
-	if id == 0 {
-		if err != nil {
-			s.door.opts.Logger.Debug("a request that wants no answer failed", "api", s.door.api.Name, "session", s.own.ID(), "err", err)
-		}
-		return
-	}
-	s.say(func(b []byte) ([]byte, error) {
-		if err != nil {
-			return s.appendProblem(b, id, err)
-		}
-		data, err := s.format.AppendReply(b, id, s.name(reply), reply.Type, reply.Value)
-		if wrong, ok := errors.AsType[message.Problems](err); ok {
-			return s.appendProblem(b, id, problem.New(http.StatusUnprocessableEntity, "the answer cannot be written: "+wrong.Error()))
-		}
-		return data, err
-	})
-}
-
-// refuse says why a message is no request, and ends it.
-func (s *session) refuse(id uint64, err error) {
-	defer s.done()
-	s.say(func(b []byte) ([]byte, error) { return s.appendProblem(b, id, err) })
-}
-
-func (s *session) appendProblem(b []byte, id uint64, err error) ([]byte, error) {
-	p := *problem.Of(err)
-	p.Title = http.StatusText(p.Status)
-	return s.format.AppendProblem(b, id, &p)
-}
-
-func (s *session) name(r api.Reply) string { return s.door.api.Name + "." + r.Type.Name() }

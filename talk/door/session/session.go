@@ -11,6 +11,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/frame"
 )
@@ -28,6 +29,7 @@ type session struct {
 	told    chan struct{} // closed when the API knows that it is over
 
 	// Set by run, before others need them.
+	name   string          // what its requests are known by, each with its own id
 	ctx    context.Context // of the requests
 	cancel context.CancelFunc
 	conn   *websocket.Conn
@@ -64,6 +66,7 @@ func (s *session) run(ctx context.Context, conn *websocket.Conn, id, peer string
 	d := s.door
 	s.log = d.opts.Logger.With("api", d.api.Name, "session", id, "peer", peer)
 	ctx, s.cancel = context.WithCancel(ctx)
+	s.name = nameOf(ctx)
 	conn.SetReadLimit(-1) // read has its own
 	s.conn, s.format = conn, frame.Of(conn.Subprotocol())
 	s.late = time.AfterFunc(time.Hour, s.cutOff("it did not take a message in time"))
@@ -82,6 +85,17 @@ func (s *session) run(ctx context.Context, conn *websocket.Conn, id, peer string
 	}
 	s.read()
 	<-s.told
+}
+
+// maxName is how long a name may be: with a request's own id it is no longer than an id of a request may be.
+const maxName = 100
+
+// nameOf is what the client has been told: the id of the request that the session began with.
+func nameOf(ctx context.Context) string {
+	if id := trace.RequestID(ctx); id != "" && len(id) <= maxName {
+		return id
+	}
+	return trace.NewRequestID()
 }
 
 // last ends the session when nothing more is read; err says why not.

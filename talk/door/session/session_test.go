@@ -234,19 +234,19 @@ func (c client) ends() (int, string) {
 
 func TestSession_AnswersRequests(t *testing.T) {
 	s := start(t, nil, nil)
-	c := s.dial(t, nil)
+	c := s.dial(t, &websocket.DialOptions{HTTPHeader: http.Header{"X-Request-Id": {"me"}}})
 	for request, want := range map[string]string{
 		`{"id":1,"request":"Multiply","value":{"x":1.5,"y":2.25}}`: `{"id":1,"value":["crunch.Output",{"value":3.375},[]]}`,
 		`{"request":"Multiply","id":2}`:                            `{"id":2,"value":["crunch.Output",{"value":0},[]]}`,
-		`{"id":3,"request":"Gone"}`:                                `{"id":3,"error":{"title":"Not Found","status":404,"detail":"cannot find request \"Gone\": there is Deaf, Echo, Fail, Flood, Hold, Leave, Multiply, Push","kind":"not found"}}`,
-		`{"id":4,"request":"Multiply","value":{"z":1}}`:            `{"id":4,"error":{"title":"Bad Request","status":400,"detail":"z: there is no such field; there is x, y","kind":"invalid","errors":[{"path":"z","text":"there is no such field; there is x, y"}]}}`,
-		`{"id":5,"request":"Fail","value":{"how":"panic"}}`:        `{"id":5,"error":{"title":"Internal Server Error","status":500,"detail":"cannot answer Fail: the handler panicked: oh no","kind":"internal"}}`,
-		`{"id":6,"request":"Fail","value":{"how":"plain"}}`:        `{"id":6,"error":{"title":"Internal Server Error","status":500,"detail":"cannot answer Fail: it broke","kind":"remote"}}`,
-		`{"id":7,"request":"Fail","value":{"how":"busy"}}`:         `{"id":7,"error":{"title":"Service Unavailable","status":503,"detail":"cannot do it: it cannot be","kind":"busy","hint":"try another"}}`,
-		`{"id":8,"request":"Fail","value":{"how":"infinite"}}`:     `{"id":8,"error":{"title":"Unprocessable Entity","status":422,"detail":"the answer cannot be written: value: +Inf is no number that JSON has","kind":"invalid"}}`,
-		`{"id":9,"request":"Deaf"}`:                                `{"id":9,"error":{"title":"Gateway Timeout","status":504,"detail":"cannot answer Deaf: the handler did not answer within 20ms","kind":"deadline"}}`,
-		`{"request":5}`:                                            `{"error":{"title":"Bad Request","status":400,"detail":"request: must be a text","kind":"invalid","errors":[{"path":"request","text":"must be a text"}]}}`,
-		`[]`:                                                       `{"error":{"title":"Bad Request","status":400,"detail":"a request is an object of id, request and value","kind":"invalid","errors":[{"path":"","text":"a request is an object of id, request and value"}]}}`,
+		`{"id":3,"request":"Gone"}`:                                `{"id":3,"error":{"title":"Not Found","status":404,"detail":"cannot find request \"Gone\": there is Deaf, Echo, Fail, Flood, Hold, Leave, Multiply, Push","kind":"not found","request_id":"me.3"}}`,
+		`{"id":4,"request":"Multiply","value":{"z":1}}`:            `{"id":4,"error":{"title":"Bad Request","status":400,"detail":"z: there is no such field; there is x, y","kind":"invalid","errors":[{"path":"z","text":"there is no such field; there is x, y"}],"request_id":"me.4"}}`,
+		`{"id":5,"request":"Fail","value":{"how":"panic"}}`:        `{"id":5,"error":{"title":"Internal Server Error","status":500,"detail":"cannot answer Fail: the handler panicked: oh no","kind":"internal","request_id":"me.5"}}`,
+		`{"id":6,"request":"Fail","value":{"how":"plain"}}`:        `{"id":6,"error":{"title":"Internal Server Error","status":500,"detail":"cannot answer Fail: it broke","kind":"remote","request_id":"me.6"}}`,
+		`{"id":7,"request":"Fail","value":{"how":"busy"}}`:         `{"id":7,"error":{"title":"Service Unavailable","status":503,"detail":"cannot do it: it cannot be","kind":"busy","hint":"try another","request_id":"me.7"}}`,
+		`{"id":8,"request":"Fail","value":{"how":"infinite"}}`:     `{"id":8,"error":{"title":"Unprocessable Entity","status":422,"detail":"cannot write answer: value: +Inf is no number that JSON has","kind":"invalid","request_id":"me.8"}}`,
+		`{"id":9,"request":"Deaf"}`:                                `{"id":9,"error":{"title":"Gateway Timeout","status":504,"detail":"cannot answer Deaf: the handler did not answer within 20ms","kind":"deadline","request_id":"me.9"}}`,
+		`{"request":5}`:                                            `{"error":{"title":"Bad Request","status":400,"detail":"request: must be a text","kind":"invalid","errors":[{"path":"request","text":"must be a text"}],"request_id":"me.0"}}`,
+		`[]`:                                                       `{"error":{"title":"Bad Request","status":400,"detail":"a request is an object of id, request and value","kind":"invalid","errors":[{"path":"","text":"a request is an object of id, request and value"}],"request_id":"me.0"}}`,
 	} {
 		c.say("%s", request)
 		c.hears(want)

@@ -30,20 +30,6 @@ func (q *queue) busy() bool { return q.writing || len(q.waiting) > 0 }
 
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// say writes what f appends, and returns when it is written or never will be.
-func (s *session) say(f func(b []byte) ([]byte, error)) {
-	b := buffers.Get().(*[]byte)
-	data, err := f((*b)[:0])
-	if err != nil { // no problem could be made of it either
-		s.cutOff("what it is to be told cannot be written: " + err.Error())()
-		return
-	}
-	*b = data
-	if s.deliver(data) && cap(data) <= maxKept {
-		buffers.Put(b)
-	}
-}
-
 // deliver writes data, and returns whether nobody else has it any more.
 func (s *session) deliver(data []byte) bool {
 	s.mu.Lock()
@@ -128,7 +114,7 @@ func (s *session) write(data []byte) {
 // Push is for the API: see api.Wire.
 func (s *session) Push(m api.Reply) error {
 	const op = "send message"
-	data, err := s.format.AppendReply(nil, 0, s.name(m), m.Type, m.Value)
+	data, err := s.format.AppendReply(nil, 0, s.typeOf(m), m.Type, m.Value)
 	if err != nil {
 		return fault.New(fault.Invalid, op, m.Type.Name(), err)
 	}

@@ -4,7 +4,8 @@
 //
 // The last part of the path names the request. Its message comes from the query of a GET, or from the body of a
 // POST: a form (application/x-www-form-urlencoded), XML, CBOR, lines of text, or JSON, plain {"x":1.5} or in an envelope
-// {"value":{"x":1.5}}; see package talk/door/media. A body of JSON is taken as an envelope when its first name is "value" and the message has no field of that name.
+// {"value":{"x":1.5}}; see package talk/door/media. A body of JSON is taken as an envelope when its first name is "value" and the message has no field of that name. A field that is not sent has its default, which is the zero value unless a tag says another, or says that it
+// is required.
 //
 // An answer names its type, {"value":["crunch.Output",{"value":3.375},[]]}; the third element is always
 // empty and there for clients of older servers. With the media type's parameter profile=plain in Accept it is the
@@ -22,6 +23,7 @@
 //	405  neither GET nor POST           406  the answer is wanted in no format of these
 //	413  the body is too large
 //	415  in no format of these          422  the message breaks a rule, or an answer cannot be written
+//	403  a page of another origin calls, see package origin
 //	403, 404, 409                       the handler's denied, not found, conflict
 //	500  the handler failed             503  too many requests are under way; Retry-After
 //	504  no answer within the deadline
@@ -29,6 +31,7 @@
 // # Guarantees
 //
 //   - A handler that does not return costs its client a 504 at the deadline and its place, nobody else anything.
+//   - Nothing that is sent is passed over: unknown fields, and a query beside a body, are errors.
 //   - Bodies are read up to MaxBody bytes, unpacked ones too.
 //   - What is answered is valid in its format, or an error. A format that there is not is refused before the handler runs.
 //

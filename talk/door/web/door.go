@@ -38,21 +38,14 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if d.describes(w, r) {
 		return
 	}
-	h, form, in, err := d.accept(r)
+	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	h, form, in, err := d.accept(r, name)
 	if err != nil {
-		d.api.Refuse(h, err)
+		d.api.Refuse(ctx, name, err)
 		problem.Write(w, err)
 		return
 	}
-	d.api.Answer(ctx, h, in, func(reply api.Reply, err error, late bool) {
-		if late {
-			w.Header().Set("Connection", "close") // the handler still has it
-		}
-		d.answer(w, r, form, reply, err)
-		if late {
-			http.NewResponseController(w).Flush()
-		}
-	})
+	d.api.Answer(ctx, h, in, &exchange{door: d, w: w, r: r, form: form})
 }
 
 // asked answers OPTIONS, and reports whether that was it.
@@ -67,8 +60,11 @@ func (d *door) asked(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // accept finds who is asked, for what and how.
-func (d *door) accept(r *http.Request) (h *api.Handler, f form, in reflect.Value, err error) {
-	if h, err = d.api.Find(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]); err != nil {
+func (d *door) accept(r *http.Request, name string) (h *api.Handler, f form, in reflect.Value, err error) {
+	if d.callers.Uninvited(r) {
+		return nil, f, in, problem.New(http.StatusForbidden, "a page of another origin may not call this")
+	}
+	if h, err = d.api.Find(name); err != nil {
 		return nil, f, in, err
 	}
 	if f, err = wants(r); err == nil {

@@ -1,8 +1,6 @@
 package web
 
 import (
-	"log/slog"
-
 	"github.com/universal-server/become/ground/message"
 )
 
@@ -26,8 +24,6 @@ type Options struct {
 	Origins []string
 	// Resources are told of on the page and in the description; they have doors of their own.
 	Resources []Described
-	// Logger gets what could not be told to a client. Default: none.
-	Logger *slog.Logger
 }
 
 func (o *Options) withDefaults() Options {
@@ -37,9 +33,6 @@ func (o *Options) withDefaults() Options {
 	}
 	if out.MaxBody <= 0 {
 		out.MaxBody = 1 << 20
-	}
-	if out.Logger == nil {
-		out.Logger = slog.New(slog.DiscardHandler)
 	}
 	return out
 }

@@ -48,6 +48,9 @@ func (d *door) body(r *http.Request, h *api.Handler, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
+	if r.URL.RawQuery != "" {
+		return problem.New(http.StatusBadRequest, "there are both a query and a body; send the fields in one of them")
+	}
 	if r.ContentLength > d.opts.MaxBody { // before the client is told to send it
 		return &http.MaxBytesError{Limit: d.opts.MaxBody}
 	}

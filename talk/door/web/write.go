@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"errors"
 	"net/http"
 
 	"github.com/universal-server/become/ground/message"
@@ -11,25 +10,42 @@ import (
 	"github.com/universal-server/become/talk/door/problem"
 )
 
-// answer writes a reply, or the error in its place.
-func (d *door) answer(w http.ResponseWriter, r *http.Request, f form, reply api.Reply, err error) {
-	if err != nil {
-		problem.Write(w, err)
-		return
-	}
+// exchange is a request whose answer is awaited.
+type exchange struct {
+	door *door
+	w    http.ResponseWriter
+	r    *http.Request
+	form form
+	buf  *bytes.Buffer // has the reply, once it is encoded
+}
+
+// Encode is for the API: see api.Exchange.
+func (x *exchange) Encode(reply api.Reply) error {
 	b := buffers.Get().(*bytes.Buffer)
-	defer giveBack(b)
-	body, err := d.encode(b.AvailableBuffer(), f, reply)
+	body, err := x.door.encode(b.AvailableBuffer(), x.form, reply)
 	if err != nil {
-		var wrong message.Problems
-		if errors.As(err, &wrong) {
-			err = problem.New(http.StatusUnprocessableEntity, "cannot write answer: "+wrong.Error())
-		}
+		giveBack(b)
+		return err
+	}
+	b.Write(body)
+	x.buf = b
+	return nil
+}
+
+// Answer is for the API: see api.Exchange.
+func (x *exchange) Answer(err error, late bool) {
+	w := x.w
+	if late {
+		w.Header().Set("Connection", "close") // the handler still has it
+		defer http.NewResponseController(w).Flush()
+	}
+	if err != nil {
 		problem.Write(w, err)
 		return
 	}
-	kind := f.format.Type
-	if f.plain && (f.format == media.JSON || f.format == media.CBOR) {
+	defer giveBack(x.buf)
+	kind := x.form.format.Type
+	if x.form.plain && (x.form.format == media.JSON || x.form.format == media.CBOR) {
 		kind += "; profile=plain"
 	}
 	if h := w.Header(); h["Vary"] == nil {
@@ -37,8 +53,7 @@ func (d *door) answer(w http.ResponseWriter, r *http.Request, f form, reply api.
 	} else {
 		h.Add("Vary", "Accept")
 	}
-	media.Write(w, r, http.StatusOK, kind, body)
-	b.Write(body) // keeps what has grown
+	media.Write(w, x.r, http.StatusOK, kind, x.buf.Bytes())
 }
 
 // varies is shared: nobody changes a header's values in place.

@@ -3,7 +3,6 @@ package xmlrpc
 import (
 	"compress/gzip"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,19 +13,24 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/talk/api"
+	"github.com/universal-server/become/talk/door/media"
+	"github.com/universal-server/become/talk/door/origin"
+	"github.com/universal-server/become/talk/door/problem"
 )
 
 // Options of a door. Nil and zero mean the defaults.
 type Options struct {
 	// MaxBody is how large a call may be. Unit: bytes. Default 1 MiB.
 	MaxBody int64
+	// Origins are the origins whose pages may call, "*" for any. Default: none but the server's own.
+	Origins []string
 }
 
 // New returns an API's door for XML-RPC, to be put at /RPC2.
 func New(a *api.API, opts *Options) http.Handler {
 	d := &door{api: a}
 	if opts != nil {
-		d.maxBody = opts.MaxBody
+		d.maxBody, d.callers.Origins = opts.MaxBody, opts.Origins
 	}
 	if d.maxBody <= 0 {
 		d.maxBody = 1 << 20
@@ -37,6 +41,7 @@ func New(a *api.API, opts *Options) http.Handler {
 type door struct {
 	api     *api.API
 	maxBody int64
+	callers origin.Policy // web pages that may call
 }
 
 // codeOf what is no call at all; what a method answers with is code 1, as Python's server has it.
@@ -49,14 +54,9 @@ const (
 const packFrom = 1400
 
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", "POST")
-		http.Error(w, "XML-RPC is spoken by POST", http.StatusMethodNotAllowed)
-		return
-	}
-	body, status, err := d.body(r)
+	body, err := d.body(r)
 	if err != nil {
-		http.Error(w, err.Error(), status)
+		problem.Write(w, err)
 		return
 	}
 	method, params, err := parserOf(body).call()
@@ -85,25 +85,23 @@ func send(w http.ResponseWriter, r *http.Request, answer []byte) {
 	w.Write(answer)
 }
 
-// body reads the call, unpacked.
-func (d *door) body(r *http.Request) ([]byte, int, error) {
-	var body io.Reader = http.MaxBytesReader(nil, r.Body, d.maxBody)
-	switch r.Header.Get("Content-Encoding") {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		z, err := gzip.NewReader(body)
-		if err != nil {
-			return nil, http.StatusBadRequest, fmt.Errorf("the call cannot be unpacked: %w", err)
-		}
-		body = http.MaxBytesReader(nil, z, d.maxBody)
-	default:
-		return nil, http.StatusNotImplemented, errors.New("the call is encoded by other than gzip")
+// body reads the call, unpacked. Errors are for problem.Write: they are HTTP's, and not XML-RPC's.
+func (d *door) body(r *http.Request) ([]byte, error) {
+	if r.Method != http.MethodPost {
+		return nil, problem.New(http.StatusMethodNotAllowed, "XML-RPC is spoken by POST").With("Allow", http.MethodPost)
+	}
+	if d.callers.Forged(r) { // a browser asks nobody before it sends a form
+		return nil, problem.New(http.StatusForbidden, "a page of another origin may not call this")
+	}
+	body, err := media.Body(r, d.maxBody)
+	if err != nil {
+		return nil, err
 	}
 	data, err := io.ReadAll(body)
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("the call is larger than %d bytes", d.maxBody)
+	if err != nil {
+		return nil, media.Broken(err)
 	}
-	return data, http.StatusBadRequest, err
+	return data, nil
 }
 
 // call runs a method and returns its answer as a tree.
@@ -113,7 +111,7 @@ func (d *door) call(ctx context.Context, method string, params []any, outer bool
 	}
 	h, err := d.api.Find(method)
 	if err != nil {
-		d.api.Refuse(nil, err)
+		d.api.Refuse(ctx, method, err)
 		return nil, fmt.Errorf("method %.100q is not supported: %w", method, err)
 	}
 	in := reflect.New(h.In.Go()).Elem()
@@ -123,27 +121,44 @@ func (d *door) call(ctx context.Context, method string, params []any, outer bool
 	}
 	if err != nil {
 		err = fault.New(fault.Invalid, "call", h.Name, err)
-		d.api.Refuse(h, err)
+		d.api.Refuse(ctx, h.Name, err)
 		return nil, err
 	}
-	reply, err := d.within(ctx, h, in)
-	if err != nil {
-		return nil, err
-	}
-	return reply.Type.Tree(reply.Value)
+	return d.within(ctx, h, in)
 }
 
 // within runs a handler and does not wait for it longer than its deadline.
-func (d *door) within(ctx context.Context, h *api.Handler, in reflect.Value) (api.Reply, error) {
-	type outcome struct {
-		reply api.Reply
-		err   error
+func (d *door) within(ctx context.Context, h *api.Handler, in reflect.Value) (any, error) {
+	x := &exchange{over: make(chan error, 1)}
+	go d.api.Answer(ctx, h, in, x) // a handler that never returns keeps its place in the API, which bounds them
+	if err := <-x.over; err != nil {
+		return nil, err
 	}
-	done := make(chan outcome, 1)
-	go d.api.Answer(ctx, h, in, func(reply api.Reply, err error, _ bool) { done <- outcome{reply, err} }) // a handler that never returns keeps its place in the API, which bounds them
-	o := <-done
-	return o.reply, o.err
+	return x.value, nil
 }
+
+// exchange is a call whose answer is awaited.
+type exchange struct {
+	value written
+	over  chan error
+}
+
+// Encode is for the API: see api.Exchange.
+func (x *exchange) Encode(reply api.Reply) error {
+	tree, err := reply.Type.Tree(reply.Value)
+	if err != nil {
+		return err
+	}
+	var w writer
+	if err := w.inner(tree); err != nil {
+		return fault.Text(fault.Invalid, "write answer", "", err.Error())
+	}
+	x.value = w.Bytes()
+	return nil
+}
+
+// Answer is for the API: see api.Exchange.
+func (x *exchange) Answer(err error, _ bool) { x.over <- err }
 
 // arguments gives the parameters the names of the message's fields.
 func arguments(h *api.Handler, params []any) (message.Object, error) {

@@ -17,6 +17,9 @@ import (
 // writer writes values as Python's xmlrpc.client does, byte for byte.
 type writer struct{ bytes.Buffer }
 
+// written is a value that is written already, without the element around it.
+type written []byte
+
 func (w *writer) value(v any) error {
 	w.WriteString("<value>")
 	if err := w.inner(v); err != nil {
@@ -30,6 +33,8 @@ func (w *writer) inner(v any) error {
 	switch x := v.(type) {
 	case nil:
 		w.WriteString("<nil/>")
+	case written:
+		w.Write(x)
 	case bool:
 		w.word("boolean", map[bool]string{true: "1", false: "0"}[x])
 	case int64:

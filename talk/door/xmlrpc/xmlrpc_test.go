@@ -156,9 +156,15 @@ func TestDoor_AnswersWithFaults(t *testing.T) {
 		message.Object{{Name: "methodName", Value: "add"}, {Name: "params", Value: []any{int64(1), int64(2)}}},
 		message.Object{{Name: "methodName", Value: "system.multicall"}, {Name: "params", Value: []any{[]any{}}}},
 		int64(7),
+		message.Object{{Name: "methodName", Value: "Divide"}, {Name: "params", Value: []any{1.0, 0.0}}},
+		message.Object{{Name: "methodName", Value: "Huge"}, {Name: "params", Value: []any{message.Object{{Name: "n", Value: "99999999999999999999"}}}}},
+		message.Object{{Name: "methodName", Value: "add"}, {Name: "params", Value: []any{int64(2), int64(2)}}},
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if all := many.([]any); !strings.Contains(fmt.Sprint(all[3]), "cannot write answer") || !strings.Contains(fmt.Sprint(all[4]), "exceeds XML-RPC's limits") || fmt.Sprint(all[5]) != "[4]" {
+		t.Errorf("answers that cannot be written: got %v", many)
 	}
 	if all := many.([]any); fmt.Sprint(all[0]) != "[3]" || !strings.Contains(fmt.Sprint(all[1]), "recursive") || !strings.Contains(fmt.Sprint(all[2]), "not supported") {
 		t.Errorf("got %v", many)
@@ -213,8 +219,11 @@ func TestDoor_RefusesWhatIsNoCall(t *testing.T) {
 	if status, _ := post(t, url, strings.Repeat(" ", 100_001)); status != 413 {
 		t.Errorf("a large call: got %d", status)
 	}
-	if status, _ := post(t, url, "x", "Content-Encoding", "br"); status != 501 {
-		t.Errorf("an unknown coding: got %d", status)
+	if status, answer := post(t, url, "x", "Content-Encoding", "br"); status != 415 || !strings.Contains(answer, `"status":415`) {
+		t.Errorf("an unknown coding: got %d %s", status, answer)
+	}
+	if status, answer := post(t, url, "<methodCall/>", "Content-Type", "text/plain", "Origin", "http://evil.example"); status != 403 || !strings.Contains(answer, "another origin") {
+		t.Errorf("a page of another origin: got %d %s", status, answer)
 	}
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
@@ -223,7 +232,7 @@ func TestDoor_RefusesWhatIsNoCall(t *testing.T) {
 	if status, _ := post(t, url, packed.String(), "Content-Encoding", "gzip"); status != 413 {
 		t.Errorf("a bomb: got %d", status)
 	}
-	if res, err := http.Get(url + "/RPC2"); err != nil || res.StatusCode != 405 || res.Header.Get("Allow") != "POST" {
+	if res, err := http.Get(url + "/RPC2"); err != nil || res.StatusCode != 405 || res.Header.Get("Allow") != "POST" || res.Header.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("GET: %v, %v", res, err)
 	}
 }
