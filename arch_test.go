@@ -96,6 +96,15 @@ var rules = []rule{
 		of: []string{""}, never: []string{"github.com/coder/websocket"}, except: []string{"talk/door/session", "talk/client"},
 		why: "sessions are behind their door, and their client",
 	}, {
+		of: []string{""}, never: []string{"go.opentelemetry.io/otel/", "go.opentelemetry.io/otel"}, except: []string{"ground/trace"},
+		why: "what makes spans does not mind by whom",
+	}, {
+		of: []string{"ground/trace/span"}, never: []string{"ground/trace/otlp", "go.opentelemetry.io/otel/sdk/"},
+		why: "a program's own provider takes spans as well as ours",
+	}, {
+		of: []string{""}, never: []string{"go.opentelemetry.io/proto/", "google.golang.org/"}, except: []string{"ground/trace/otlp/otlptest"},
+		why: "protobuf and gRPC are most of what an exporter would weigh",
+	}, {
 		of: []string{""}, never: []string{"github.com/spf13/", "github.com/vbauerster/"}, except: []string{"cmd"},
 		why: "the command line is the command's",
 	},
@@ -104,7 +113,7 @@ var rules = []rule{
 // notInPrograms are modules that a program importing become does not link.
 var notInPrograms = []string{
 	"github.com/nats-io/nats-server", "github.com/dop251/goja", "github.com/evanw/esbuild",
-	"github.com/spf13/cobra", "github.com/prometheus", module + "/node", module + "/ground/bus/embed",
+	"github.com/spf13/cobra", "github.com/prometheus", "google.golang.org/grpc", "google.golang.org/protobuf", module + "/node", module + "/ground/bus/embed",
 }
 
 // listed is what go list tells of a package.

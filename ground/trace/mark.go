@@ -43,27 +43,15 @@ func RequestID(ctx context.Context) string {
 	return ""
 }
 
-// From is the place in a trace that a context is of; not valid for none.
-func From(ctx context.Context) Place {
-	if m := of(ctx); m != nil {
-		return m.place
-	}
-	return Place{}
-}
-
 // Inject passes on what a context is known by: it calls set with each header field that there is something to say in.
 func Inject(ctx context.Context, set func(name, value string)) {
-	m := of(ctx)
-	if m == nil {
-		return
+	if id := RequestID(ctx); id != "" {
+		set(RequestField, id)
 	}
-	if m.id != "" {
-		set(RequestField, m.id)
-	}
-	if m.place.Valid() {
-		set(ParentField, m.place.String())
-		if m.place.State != "" {
-			set(StateField, m.place.State)
+	if place := From(ctx); place.Valid() {
+		set(ParentField, place.String())
+		if place.State != "" {
+			set(StateField, place.State)
 		}
 	}
 }
