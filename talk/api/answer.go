@@ -27,13 +27,10 @@ type Exchange interface {
 // fault.Deadline when the handler did not heed its context and a moment has passed; then late is true, and the handler goes on.
 // The meter and the log hear what the client is told. Answer returns when both the handler and x have.
 //
-// Why a timer that answers in the handler's place, and not a goroutine for each handler? It costs nothing when all is well.
+// Why is it answered in the handler's place, instead of having a goroutine for each handler? It costs nothing when all is well.
 func (a *API) Answer(ctx context.Context, h *Handler, in reflect.Value, x Exchange) {
 	t := turns.Get().(*turn)
-	t.ctx, t.api, t.handler, t.to = ctx, a, h, x
-	if a.opts.Meter != nil {
-		t.begun = time.Now()
-	}
+	t.ctx, t.api, t.handler, t.to, t.begun = ctx, a, h, x, time.Now()
 	a.tellReceived(ctx, h)
 	timeout := a.Timeout(h)
 	if timeout == 0 {
@@ -42,11 +39,12 @@ func (a *API) Answer(ctx context.Context, h *Handler, in reflect.Value, x Exchan
 		t.free()
 		return
 	}
-	limited, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	timer := time.AfterFunc(timeout+lateBy, t.late)
+	limited := newLimit(ctx, t.begun.Add(timeout))
+	defer limited.end()
+	watch := a.overdue[timeout]
+	watch.add(t)
 	r, err := a.Call(limited, h, in)
-	if !timer.Stop() {
+	if !watch.remove(t) {
 		t.wait()
 		a.tellLate(ctx, h, r, err)
 		return
@@ -55,28 +53,26 @@ func (a *API) Answer(ctx context.Context, h *Handler, in reflect.Value, x Exchan
 	t.free()
 }
 
-// turn is a request that is being answered. It is used again unless its timer fired. It holds neither timer nor channel, which would belong
-// to the bubble of a test (testing/synctest).
+// turn is a request that is being answered. It is used again unless it was overdue. It holds no channel, which would belong to the
+// bubble of a test (testing/synctest).
 type turn struct {
 	ctx     context.Context
 	api     *API
 	handler *Handler
 	to      Exchange
 	begun   time.Time
-	late    func()                        // is answerLate
-	over    atomic.Pointer[chan struct{}] // who waits until the timer has answered; or answered
+	over    atomic.Pointer[chan struct{}] // who waits until it is answered late; or answered
+
+	watched      bool // the overdue's mu guards it and the next
+	before, next *turn
 }
 
 // answered is in the place of who waits when it is too late to wait.
 var answered = new(chan struct{})
 
-var turns = sync.Pool{New: func() any {
-	t := &turn{}
-	t.late = t.answerLate
-	return t
-}}
+var turns = sync.Pool{New: func() any { return new(turn) }}
 
-// wait returns when the timer, which has fired, has answered.
+// wait returns when an overdue turn is answered.
 func (t *turn) wait() {
 	over := make(chan struct{})
 	if t.over.CompareAndSwap(nil, &over) {
@@ -115,7 +111,7 @@ func unwritable(err error) error {
 	return err
 }
 
-// free gives a turn back whose timer does not run.
+// free gives a turn back that nobody else has.
 func (t *turn) free() {
 	t.ctx, t.api, t.handler, t.to = nil, nil, nil, nil
 	turns.Put(t)

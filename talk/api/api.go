@@ -41,14 +41,15 @@ type API struct {
 
 	handlers []*Handler
 	byName   map[string]*Handler
-	slots    chan struct{} // holds an item for each handler that runs
+	slots    chan struct{}              // holds an item for each handler that runs
+	overdue  map[time.Duration]*overdue // by timeout
 }
 
 // New makes an API of handlers. fault.Invalid for a bad name, fault.Conflict when two handlers, or two
 // types of replies, have one name.
 func New(name string, handlers []*Handler, opts *Options) (*API, error) {
 	const op = "declare API"
-	a := &API{Name: name, byName: map[string]*Handler{}}
+	a := &API{Name: name, byName: map[string]*Handler{}, overdue: map[time.Duration]*overdue{}}
 	if opts != nil {
 		a.opts = *opts
 	}
@@ -77,6 +78,7 @@ func New(name string, handlers []*Handler, opts *Options) (*API, error) {
 		}
 		a.byName[h.Name] = h
 		a.handlers = append(a.handlers, h)
+		a.overdue[a.Timeout(h)] = &overdue{after: a.Timeout(h) + lateBy}
 	}
 	slices.SortFunc(a.handlers, func(x, y *Handler) int { return strings.Compare(x.Name, y.Name) })
 	return a, nil

@@ -19,9 +19,10 @@ import (
 
 // Door is an API's door for sessions. It is made by New, and an http.Handler. mu guards what is below it.
 type Door struct {
-	api  *api.API
-	opts Options
-	over sync.WaitGroup // of the sessions
+	api   *api.API
+	opts  Options
+	paces map[*api.Handler]*pace
+	over  sync.WaitGroup // of the sessions
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -30,7 +31,11 @@ type Door struct {
 
 // New returns an API's door.
 func New(a *api.API, opts *Options) *Door {
-	return &Door{api: a, opts: opts.withDefaults(), sessions: map[*session]struct{}{}}
+	d := &Door{api: a, opts: opts.withDefaults(), paces: map[*api.Handler]*pace{}, sessions: map[*session]struct{}{}}
+	for _, h := range a.Handlers() {
+		d.paces[h] = &pace{}
+	}
+	return d
 }
 
 // Asked says whether a request is for a session.

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// handOver is how often it is looked whether a request keeps the reader: one that takes this long to twice as long loses it.
-const handOver = time.Millisecond
+// handOver is how often it is looked whether a request keeps the reader: one that takes this long to twice as long loses it. It is so
+// long because a timer makes every wait for the network dearer that it would end; see pace for requests that take long as a rule.
+const handOver = 20 * time.Millisecond
 
 // hand passes the reading of a session on. Why a clock that ticks while there are requests, and not one that is set for each?
 // Setting one that is the next to ring wakes the thread that waits for the network, which costs more than a request does.
@@ -32,6 +33,13 @@ func (h *hand) begin() (turn uint64) {
 	return turn
 }
 
+// pass ends the reading of who began.
+func (h *hand) pass(turn uint64) {
+	if h.end(turn) {
+		h.read()
+	}
+}
+
 // end reports whether who began is still the reader.
 func (h *hand) end(turn uint64) bool { return h.turn.CompareAndSwap(turn, turn+1) }
 
@@ -48,9 +56,7 @@ func (h *hand) tick() {
 	h.seen = turn
 	switch {
 	case still && turn%2 == 1:
-		if h.turn.CompareAndSwap(turn, turn+1) {
-			h.read()
-		}
+		h.pass(turn)
 	case still:
 		h.ticking.Store(false)
 		if h.turn.Load() != turn { // a request came meanwhile
@@ -59,4 +65,28 @@ func (h *hand) tick() {
 		return
 	}
 	h.clock.Reset(handOver)
+}
+
+// A request that takes no longer than quick is done before another goroutine would have begun to read, or nearly. A kind of request
+// is quick when the last few were.
+const (
+	quick = 200 * time.Microsecond
+	few   = 4
+)
+
+// pace is how long requests of one kind take. The zero value is not known, and so not quick.
+type pace struct{ row atomic.Int32 }
+
+// quick says whether the reader is to answer the next one itself.
+func (p *pace) quick() bool { return p.row.Load() >= few }
+
+// took notes how long one has taken. That of two at the same time one may be lost does not matter.
+func (p *pace) took(d time.Duration) {
+	n := p.row.Load()
+	switch {
+	case d > quick && n > 0:
+		p.row.Store(0)
+	case d <= quick && n < few:
+		p.row.Store(n + 1)
+	}
 }

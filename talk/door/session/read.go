@@ -18,8 +18,9 @@ import (
 const maxKept = 64 << 10
 
 // read takes the client's messages until there are no more, or another goroutine does. Most requests take less time than it takes
-// to start a goroutine that a processor is free for, so the reader answers them itself. One that takes longer loses the
-// reading to a new goroutine, see hand.go: at any time one goroutine reads, and nobody waits for a handler.
+// to start a goroutine that a processor is free for, so the reader answers them itself. Those that are known to take longer are
+// answered after a new goroutine reads in its place, and one that takes longer than it used to loses the reading to one; see
+// hand.go. At any time one goroutine reads.
 func (s *session) read() {
 	buf := new(bytes.Buffer)
 	for {
@@ -32,7 +33,7 @@ func (s *session) read() {
 			continue
 		}
 		turn := s.hand.begin()
-		s.take(buf.Bytes())
+		s.take(buf.Bytes(), turn)
 		if !s.hand.end(turn) {
 			return
 		}
@@ -67,8 +68,8 @@ func (s *session) next(buf *bytes.Buffer) (bool, error) {
 	return true, nil
 }
 
-// take answers the request that a message is.
-func (s *session) take(data []byte) {
+// take answers the request that a message is. Who takes it has the turn.
+func (s *session) take(data []byte, turn uint64) {
 	r, err := s.format.ReadRequest(data)
 	if errors.Is(err, frame.ErrBroken) {
 		s.leave(websocket.StatusInvalidFramePayloadData, err.Error())
@@ -93,7 +94,12 @@ func (s *session) take(data []byte) {
 		x.Answer(err, false)
 		return
 	}
+	begun, pace := time.Now(), s.door.paces[h]
+	if !pace.quick() {
+		s.hand.pass(turn)
+	}
 	s.door.api.Answer(x.ctx, h, in, x) // when it is late, neither the client nor the place is kept waiting for the handler
+	pace.took(time.Since(begun))
 }
 
 // admit waits until one more request may be under way; false if none may be begun any more.

@@ -36,7 +36,7 @@ type session struct {
 	format frame.Format
 	own    *api.Session
 	log    *slog.Logger
-	late   *time.Timer // cuts off who does not take a message
+	late   *bound      // cuts off who does not take a message
 	beat   *time.Timer // asks whether the client is there
 	hand   *hand       // passes the reading on when a request takes long
 
@@ -69,8 +69,7 @@ func (s *session) run(ctx context.Context, conn *websocket.Conn, id, peer string
 	s.name = nameOf(ctx)
 	conn.SetReadLimit(-1) // read has its own
 	s.conn, s.format = conn, frame.Of(conn.Subprotocol())
-	s.late = time.AfterFunc(time.Hour, s.cutOff("it did not take a message in time"))
-	s.late.Stop()
+	s.late = newBound(d.opts.WriteWithin, s.cutOff("it did not take a message in time"))
 	s.beat = time.AfterFunc(time.Hour, s.wonder)
 	s.beat.Stop()
 	s.hand = newHand(func() { s.wg.Go(s.read) })
@@ -136,7 +135,7 @@ func (s *session) end(err error) ending {
 		s.ending = &ending{reason: reasonOf(err), cut: true}
 	}
 	s.open, s.ended = false, true
-	s.late.Stop()
+	s.late.stop()
 	s.beat.Stop()
 	close(s.over)
 	return *s.ending

@@ -24,8 +24,11 @@ type (
 	Hold     struct{ Name string }
 	Fail     struct{ How string }
 	Push     struct{ Texts []string }
-	Flood    struct{ N, Size int }
-	Leave    struct{ Reason string }
+	Flood    struct {
+		N, Size int
+		Hasty   bool // it is not waited until it is taken
+	}
+	Leave struct{ Reason string }
 
 	Output struct{ Value float64 }
 	Said   struct{ Text string }
@@ -54,6 +57,14 @@ func (d *desk) Hold(ctx context.Context, m Hold) (Said, error) {
 		d.told <- "canceled " + m.Name
 		return Said{}, ctx.Err()
 	}
+}
+
+// Maybe is Hold for who has a name.
+func (d *desk) Maybe(ctx context.Context, m Hold) (Said, error) {
+	if m.Name == "" {
+		return Said{}, nil
+	}
+	return d.Hold(ctx, m)
 }
 
 func (d *desk) Echo(_ context.Context, m Hold) (Said, error) { return Said{m.Name}, nil }
@@ -90,12 +101,15 @@ func (d *desk) Push(ctx context.Context, m Push) (Said, error) {
 	return Said{s.ID() + " at " + s.Peer()}, nil
 }
 
-// Flood pushes much, as fast as it is taken.
+// Flood pushes much, as fast as it is taken or faster.
 func (d *desk) Flood(ctx context.Context, m Flood) (Output, error) {
 	s, _ := api.SessionOf(ctx)
 	for i := range m.N {
 		if err := s.Send(Said{strings.Repeat("x", m.Size)}); err != nil {
 			return Output{float64(i)}, err
+		}
+		if m.Hasty {
+			continue
 		}
 		if err := s.Flush(ctx); err != nil {
 			return Output{float64(i)}, err
@@ -238,7 +252,7 @@ func TestSession_AnswersRequests(t *testing.T) {
 	for request, want := range map[string]string{
 		`{"id":1,"request":"Multiply","value":{"x":1.5,"y":2.25}}`: `{"id":1,"value":["crunch.Output",{"value":3.375},[]]}`,
 		`{"request":"Multiply","id":2}`:                            `{"id":2,"value":["crunch.Output",{"value":0},[]]}`,
-		`{"id":3,"request":"Gone"}`:                                `{"id":3,"error":{"title":"Not Found","status":404,"detail":"cannot find request \"Gone\": there is Deaf, Echo, Fail, Flood, Hold, Leave, Multiply, Push","kind":"not found","request_id":"me.3"}}`,
+		`{"id":3,"request":"Gone"}`:                                `{"id":3,"error":{"title":"Not Found","status":404,"detail":"cannot find request \"Gone\": there is Deaf, Echo, Fail, Flood, Hold, Leave, Maybe, Multiply, Push","kind":"not found","request_id":"me.3"}}`,
 		`{"id":4,"request":"Multiply","value":{"z":1}}`:            `{"id":4,"error":{"title":"Bad Request","status":400,"detail":"z: there is no such field; there is x, y","kind":"invalid","errors":[{"path":"z","text":"there is no such field; there is x, y"}],"request_id":"me.4"}}`,
 		`{"id":5,"request":"Fail","value":{"how":"panic"}}`:        `{"id":5,"error":{"title":"Internal Server Error","status":500,"detail":"cannot answer Fail: the handler panicked: oh no","kind":"internal","request_id":"me.5"}}`,
 		`{"id":6,"request":"Fail","value":{"how":"plain"}}`:        `{"id":6,"error":{"title":"Internal Server Error","status":500,"detail":"cannot answer Fail: it broke","kind":"remote","request_id":"me.6"}}`,
@@ -267,6 +281,23 @@ func TestSession_RequestsAreAnsweredInAnyOrder(t *testing.T) {
 	c.hears(`{"id":2,"value":["crunch.Output",{"value":0},[]]}`)
 	s.goOn <- struct{}{}
 	c.hears(`{"id":1,"value":["crunch.Said",{"text":"slow"},[]]}`)
+}
+
+func TestSession_WhatWasQuickHoldsNobodyUp(t *testing.T) {
+	s := start(t, nil, nil)
+	c := s.dial(t, nil)
+	for range 50 {
+		c.say(`{"id":1,"request":"Maybe","value":{"name":""}}`)
+		c.hears(`{"id":1,"value":["crunch.Said",{"text":""},[]]}`)
+	}
+	c.say(`{"id":1,"request":"Maybe","value":{"name":"slow"}}`)
+	<-s.held
+	c.say(`{"id":2,"request":"Multiply"}`)
+	c.hears(`{"id":2,"value":["crunch.Output",{"value":0},[]]}`)
+	if err := c.Ping(c.CloseRead(c.ctx)); err != nil {
+		t.Errorf("a ping is not answered: %v", err)
+	}
+	s.goOn <- struct{}{}
 }
 
 func TestSession_BoundsWhatRunsAtOnce(t *testing.T) {

@@ -103,9 +103,9 @@ func (s *session) write(data []byte) {
 	if s.format.Binary() {
 		kind = websocket.MessageBinary
 	}
-	s.late.Reset(s.door.opts.WriteWithin)
+	s.late.begin()
 	err := s.conn.Write(context.Background(), kind, data) // late ends it
-	s.late.Stop()
+	s.late.end()
 	if err != nil {
 		s.cutOff("it cannot be written to: " + err.Error())()
 	}
