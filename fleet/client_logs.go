@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -16,26 +17,8 @@ const opLogs = "read logs"
 // LogLines returns what processes printed, of all nodes, in order of time: the newest Count lines that q selects. known is as in Nodes.
 func (f *Fleet) LogLines(ctx context.Context, known int, q roster.LogQuery) ([]roster.LogLine, error) {
 	var found []roster.LogLine
-	ended, wrong := 0, ""
 	q.Follow, q.Stop, q.Page = false, "", 0
-	err := f.gather(ctx, roster.SubjectLogs, q, func(m bus.Message) bool {
-		var c roster.LogChunk
-		if json.Unmarshal(m.Data, &c) != nil {
-			return false
-		}
-		if c.Wrong != "" {
-			wrong = c.Wrong
-		}
-		found = append(found, c.Lines...)
-		if c.End {
-			ended++
-		}
-		return known > 0 && ended >= known
-	})
-	if err == nil && wrong != "" {
-		err = fault.Text(fault.Remote, opLogs, "", wrong)
-	}
-	if err != nil {
+	if err := f.gatherLogs(ctx, known, q, func(c roster.LogChunk) { found = append(found, c.Lines...) }); err != nil {
 		return nil, err
 	}
 	sortLines(found)
@@ -106,17 +89,35 @@ func (f *Fleet) refill(ctx context.Context, q roster.LogQuery, s *logSource) err
 
 // logPage asks for a page of each node that q means.
 func (f *Fleet) logPage(ctx context.Context, known int, q roster.LogQuery, take func(roster.LogChunk)) error {
-	n, wrong := 0, ""
-	err := f.gather(ctx, roster.SubjectLogs, q, func(m bus.Message) bool {
+	return f.gatherLogs(ctx, known, q, func(c roster.LogChunk) {
+		if c.End {
+			take(c)
+		}
+	})
+}
+
+// gatherLogs asks each node that q means, and waits for those that have begun to answer, however long they search.
+func (f *Fleet) gatherLogs(ctx context.Context, known int, q roster.LogQuery, take func(roster.LogChunk)) error {
+	searching, ended, wrong := map[string]bool{}, 0, ""
+	err := f.gather(ctx, roster.SubjectLogs, q, func(m bus.Message) verdict {
 		var c roster.LogChunk
-		if json.Unmarshal(m.Data, &c) != nil || !c.End {
-			return false
+		if json.Unmarshal(m.Data, &c) == nil {
+			searching[c.Node] = !c.End
+			take(c)
+			if c.End {
+				ended++
+			}
+			wrong = cmp.Or(c.Wrong, wrong)
 		}
-		if n++; c.Wrong != "" {
-			wrong = c.Wrong
+		for _, still := range searching {
+			if still {
+				return unfinished
+			}
 		}
-		take(c)
-		return known > 0 && n >= known
+		if ended < known {
+			return awaited
+		}
+		return after(ended, known)
 	})
 	if err == nil && wrong != "" {
 		err = fault.Text(fault.Remote, opLogs, "", wrong)

@@ -23,10 +23,19 @@ const (
 	quietAtMost  = 500 * time.Millisecond
 )
 
-// gather asks every node and calls f with each answer, one at a time, until f
-// says that all have answered, or nobody has said anything for a while.
-// fault.Lost when nobody answers.
-func (f *Fleet) gather(ctx context.Context, subject string, request any, hear func(bus.Message) (all bool)) error {
+// verdict is what an answer means for those that are still awaited.
+type verdict int
+
+const (
+	others     verdict = iota // there may be more nodes: a silence ends it
+	awaited                   // a node that is known has not begun: only a long silence ends it
+	unfinished                // who has begun is not done: a long silence ends it, as an error
+	enough                    // all have answered
+)
+
+// gather asks every node and calls hear with each answer, one at a time, until it says that it is
+// enough, or nobody has said anything for a while. fault.Lost when nobody answers, or who has begun does not go on.
+func (f *Fleet) gather(ctx context.Context, subject string, request any, hear func(bus.Message) verdict) error {
 	data, err := json.Marshal(request)
 	if err != nil {
 		return err
@@ -49,7 +58,7 @@ func (f *Fleet) gather(ctx context.Context, subject string, request any, hear fu
 	if err := f.bus.Send(bus.Message{Subject: subject, Reply: inbox, Data: data}); err != nil {
 		return err
 	}
-	quiet := time.Duration(0)
+	quiet, last := time.Duration(0), others
 	timer := time.NewTimer(firstAnswer)
 	defer timer.Stop()
 	for {
@@ -57,20 +66,35 @@ func (f *Fleet) gather(ctx context.Context, subject string, request any, hear fu
 		case <-ctx.Done():
 			return fault.New(fault.KindOf(ctx.Err()), "ask the nodes", "", context.Cause(ctx))
 		case <-timer.C:
-			if quiet == 0 {
+			switch {
+			case quiet == 0:
 				return fault.Text(fault.Lost, "ask the nodes", "", "no node of the fleet answers").WithHint("start one with: become up")
+			case last == unfinished:
+				return fault.Text(fault.Lost, "ask the nodes", "", "a node began to answer, and says nothing any more").WithHint("become nodes lists those that are there")
 			}
 			return nil
 		case m := <-answers:
-			if hear(m) {
+			if last = hear(m); last == enough {
 				return nil
 			}
 			if quiet == 0 {
 				quiet = min(max(4*time.Since(asked), quietAtLeast), quietAtMost)
 			}
-			timer.Reset(quiet)
+			if last == unfinished || last == awaited {
+				timer.Reset(firstAnswer)
+			} else {
+				timer.Reset(quiet)
+			}
 		}
 	}
+}
+
+// after is the verdict when n have answered, of as many as are known; 0: nobody knows.
+func after(n, known int) verdict {
+	if known > 0 && n >= known {
+		return enough
+	}
+	return others
 }
 
 // Ask sends a question, as JSON, to every node and calls hear with each answer, one at a time, until known of
@@ -78,10 +102,10 @@ func (f *Fleet) gather(ctx context.Context, subject string, request any, hear fu
 // when nobody answers.
 func (f *Fleet) Ask(ctx context.Context, subject string, question any, known int, hear func(answer []byte)) error {
 	n := 0
-	return f.gather(ctx, subject, question, func(m bus.Message) bool {
+	return f.gather(ctx, subject, question, func(m bus.Message) verdict {
 		hear(m.Data)
 		n++
-		return known > 0 && n >= known
+		return after(n, known)
 	})
 }
 
@@ -89,12 +113,12 @@ func (f *Fleet) Ask(ctx context.Context, subject string, question any, known int
 // their ids. With known above 0 it returns as soon as so many have answered.
 func (f *Fleet) Nodes(ctx context.Context, known int) ([]roster.Status, error) {
 	var all []roster.Status
-	err := f.gather(ctx, roster.SubjectStatus, struct{}{}, func(m bus.Message) bool {
+	err := f.gather(ctx, roster.SubjectStatus, struct{}{}, func(m bus.Message) verdict {
 		var s roster.Status
 		if json.Unmarshal(m.Data, &s) == nil {
 			all = append(all, s)
 		}
-		return known > 0 && len(all) >= known
+		return after(len(all), known)
 	})
 	slices.SortFunc(all, func(a, b roster.Status) int { return strings.Compare(a.Node, b.Node) })
 	return all, err

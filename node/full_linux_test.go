@@ -68,7 +68,7 @@ func fullRole(args []string) error {
 		fmt.Println("no mount:", err)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	n, err := node.Start(ctx, node.Options{Home: filepath.Join(dir, "home"), Workers: 1, Slots: 4})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/universal-server/become/ground/bus"
@@ -37,10 +38,10 @@ func (n *Node) onLogs(m bus.Message) {
 		switch {
 		case err != nil:
 			a.chunk.Wrong = err.Error()
-		case q.Page > 0:
-			err = a.page(q, query)
-		default:
+		case q.Follow:
 			err = a.all(q, query)
+		default:
+			err = a.found(q, query)
 		}
 		if err != nil && n.ctx.Err() == nil {
 			n.opts.Logger.Debug("log not answered", "err", err)
@@ -108,6 +109,33 @@ func (a *logAnswer) flush() error {
 	}
 	a.chunk.Lines, a.bytes = nil, 0
 	return a.n.bus.Publish(a.to, data)
+}
+
+// found answers with what is there, and says meanwhile that it searches: who asks does not know how much there is to read.
+func (a *logAnswer) found(q roster.LogQuery, query logs.Query) error {
+	searching, err := json.Marshal(roster.LogChunk{Node: a.n.ID()})
+	if err != nil {
+		return err
+	}
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(over)
+	wg.Go(func() {
+		tick := time.NewTicker(roster.SearchSays)
+		defer tick.Stop()
+		for a.n.bus.Publish(a.to, searching) == nil {
+			select {
+			case <-tick.C:
+			case <-over:
+				return
+			}
+		}
+	})
+	if q.Page > 0 {
+		return a.page(q, query)
+	}
+	return a.all(q, query)
 }
 
 // page answers with one chunk.

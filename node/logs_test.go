@@ -3,12 +3,14 @@
 package node_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/home"
 	"github.com/universal-server/become/ground/logs"
@@ -138,5 +140,35 @@ func TestLogs_ANodeThatGoesAwayIsMissed(t *testing.T) {
 	})
 	if fault.KindOf(err) != fault.Lost {
 		t.Errorf("got %v, want lost", err)
+	}
+}
+
+// A node says at once that it searches, so that it is waited for.
+func TestLogs_WhoSearchesSaysSo(t *testing.T) {
+	one, _ := start(t, node.Options{Home: logged(t, time.Now().Add(-time.Hour), 0, 1, 10)})
+	b := newCrew(t, one).f.Bus()
+	inbox := b.Inbox()
+	heard := make(chan roster.LogChunk, 10)
+	sub, err := b.Subscribe(inbox, "", func(m bus.Message) {
+		var c roster.LogChunk
+		if err := json.Unmarshal(m.Data, &c); err != nil {
+			t.Error(err)
+		}
+		heard <- c
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Unsubscribe()
+	if err := b.Send(bus.Message{Subject: roster.SubjectLogs, Reply: inbox, Data: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	if c := <-heard; c.Node != one.ID() || c.End || len(c.Lines) > 0 {
+		t.Errorf("the first answer is %+v, want that it searches", c)
+	}
+	for c := range heard {
+		if c.End {
+			break
+		}
 	}
 }

@@ -43,7 +43,8 @@ type LogLine struct {
 	Text   string    `json:"text"`
 }
 
-// LogChunk answers a LogQuery; the last one of a node has End set.
+// LogChunk answers a LogQuery; the last one of a node has End set. While it searches, and does not follow, a node sends one without
+// lines at once, and then each SearchSays.
 type LogChunk struct {
 	Node  string    `json:"node"`
 	Lines []LogLine `json:"lines"`
@@ -53,3 +54,6 @@ type LogChunk struct {
 	// Wrong says why there is no answer.
 	Wrong string `json:"wrong,omitempty"`
 }
+
+// SearchSays is how often a node says that it still searches.
+const SearchSays = 500 * time.Millisecond
