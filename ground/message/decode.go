@@ -1,7 +1,6 @@
 package message
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"reflect"
@@ -22,37 +21,14 @@ func (t *Type) Decode(data []byte, v reflect.Value) error {
 
 // Update is Decode for a value that is not zero: fields that the JSON does not name stay as they are.
 func (t *Type) Update(data []byte, v reflect.Value) error {
-	return t.read(decoder{}, data, v)
-}
-
-func (t *Type) read(d decoder, data []byte, v reflect.Value) error {
-	d.d = jsontext.NewDecoder(bytes.NewBuffer(data))
-	d.value(t, v)
-	if !d.broken {
-		if _, err := d.d.ReadToken(); !errors.Is(err, io.EOF) {
-			d.problem("something follows the value")
-		}
-	}
-	if d.problems != nil {
-		return d.problems
-	}
-	return nil
+	return t.read(data, v, false)
 }
 
 // Restore reads into v, a zero value of the type, what was written by another version of it: fields that the type does not have are
 // passed over, and rules are not checked. Defaults are set first. The error is Problems.
 func (t *Type) Restore(data []byte, v reflect.Value) error {
 	t.Preset(v)
-	return t.read(decoder{lenient: true}, data, v)
-}
-
-// decoder reads a value and goes on after problems, until the text itself is broken.
-type decoder struct {
-	d        *jsontext.Decoder
-	path     []step
-	problems Problems
-	broken   bool // nothing more can be read
-	lenient  bool // see Restore
+	return t.read(data, v, true)
 }
 
 func (d *decoder) problem(text string) { d.add(text, false) }
@@ -83,15 +59,6 @@ func (d *decoder) syntax(err error) {
 	default:
 		d.problem("not JSON: " + err.Error())
 	}
-}
-
-func (d *decoder) token() (jsontext.Token, bool) {
-	tok, err := d.d.ReadToken()
-	if err != nil {
-		d.syntax(err)
-		return tok, false
-	}
-	return tok, true
 }
 
 // skip passes over the next value, which is not what it should be.
@@ -194,13 +161,12 @@ func (d *decoder) structure(t *Type, v reflect.Value) {
 	}
 	seen := seenFields{}
 	for d.more('}') {
-		tok, ok := d.token()
+		f, name, ok := d.name(t)
 		if !ok {
 			return
 		}
-		name := tok.String()
 		d.path = append(d.path, step{name: name})
-		if f := t.names[name]; f != nil {
+		if f != nil {
 			seen.add(f.number)
 			d.field(f, v.FieldByIndex(f.index))
 		} else if err := d.d.SkipValue(); err != nil {

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"reflect"
 	"strconv"
+	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -20,10 +23,40 @@ type jsonFormat struct{}
 func (jsonFormat) Protocol() string { return "become.json" }
 func (jsonFormat) Binary() bool     { return false }
 
-// object calls f with each member of an object; the values share the memory of data. The text is read to its end. No
-// object is reported as not.
-func object(data []byte, not string, f func(name string, value []byte)) error {
-	d := jsontext.NewDecoder(bytes.NewBuffer(data))
+// reader is a decoder that is used again.
+type reader struct {
+	d    *jsontext.Decoder
+	text bytes.Buffer // jsontext reads where it is what a buffer of this type holds
+}
+
+var (
+	readers = sync.Pool{New: func() any { return &reader{d: jsontext.NewDecoder(nothing)} }}
+	nothing = strings.NewReader("")
+)
+
+// object calls f with each member of an object; the values share the memory of data, the names are f's until it returns. The text is
+// read to its end. No object is reported as not.
+func object(data []byte, not string, f func(name, value []byte)) error {
+	r := readers.Get().(*reader)
+	defer r.free()
+	return members(r.of(data), data, not, f)
+}
+
+// of returns the decoder, of a text.
+func (r *reader) of(data []byte) *jsontext.Decoder {
+	r.text = *bytes.NewBuffer(data)
+	r.d.Reset(&r.text)
+	return r.d
+}
+
+// free gives a reader back. It keeps nothing of what it has read.
+func (r *reader) free() {
+	r.d.Reset(nothing)
+	r.text = bytes.Buffer{}
+	readers.Put(r)
+}
+
+func members(d *jsontext.Decoder, data []byte, not string, f func(name, value []byte)) error {
 	if d.PeekKind() != '{' {
 		if err := d.SkipValue(); err != nil {
 			return broken(err)
@@ -34,17 +67,20 @@ func object(data []byte, not string, f func(name string, value []byte)) error {
 		return broken(err)
 	}
 	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
+		name, err := value(d, data)
+		if err == nil && bytes.IndexByte(name, '\\') >= 0 {
+			name, err = jsontext.AppendUnquote(nil, name)
+		} else if err == nil {
+			name = name[1 : len(name)-1]
+		}
 		if err != nil {
 			return broken(err)
 		}
-		text := name.String()
-		value, err := d.ReadValue()
+		is, err := value(d, data)
 		if err != nil {
 			return broken(err)
 		}
-		end := d.InputOffset()
-		f(text, data[end-int64(len(value)):end])
+		f(name, is)
 	}
 	if _, err := d.ReadToken(); err != nil {
 		return broken(err)
@@ -55,26 +91,36 @@ func object(data []byte, not string, f func(name string, value []byte)) error {
 	return nil
 }
 
+// value reads a name or a value, in the memory of data.
+func value(d *jsontext.Decoder, data []byte) ([]byte, error) {
+	v, err := d.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	end := d.InputOffset()
+	return data[end-int64(len(v)) : end], nil
+}
+
 func broken(err error) error { return fmt.Errorf("%w: not JSON: %w", ErrBroken, err) }
 
 func (jsonFormat) ReadRequest(data []byte) (r Request, err error) {
 	var all message.Problems
 	named := false
-	err = object(data, notRequest, func(name string, value []byte) {
-		switch name {
+	err = object(data, notRequest, func(name, value []byte) {
+		switch string(name) {
 		case "id":
 			if r.ID = number(value); r.ID == 0 {
-				all = wrong(all, name, wantID)
+				all = wrong(all, "id", wantID)
 			}
 		case "request":
 			named = true
 			if r.Name, err = unquote(value); err != nil {
-				all = wrong(all, name, wantName)
+				all = wrong(all, "request", wantName)
 			}
 		case "value":
 			r.Value = Value{text: value}
 		default:
-			all = wrong(all, name, noField)
+			all = wrong(all, string(name), noField)
 		}
 	})
 	if err == nil && !named {
@@ -86,11 +132,11 @@ func (jsonFormat) ReadRequest(data []byte) (r Request, err error) {
 func (jsonFormat) ReadAnswer(data []byte) (a Answer, err error) {
 	var all message.Problems
 	var body, failed []byte
-	err = object(data, notAnswer, func(name string, value []byte) {
-		switch name {
+	err = object(data, notAnswer, func(name, value []byte) {
+		switch string(name) {
 		case "id":
 			if a.ID = number(value); a.ID == 0 {
-				all = wrong(all, name, wantID)
+				all = wrong(all, "id", wantID)
 			}
 		case "value":
 			body = value
@@ -108,23 +154,29 @@ func (jsonFormat) ReadAnswer(data []byte) (a Answer, err error) {
 		}
 		return a, nil
 	}
-	var parts []jsontext.Value
-	d := jsontext.NewDecoder(bytes.NewBuffer(body))
-	if tok, err := d.ReadToken(); err != nil || tok.Kind() != '[' {
+	if a.Name, a.Value.text, err = typed(body); err != nil {
 		return a, wrong(nil, "value", wantAnswer)
 	}
-	for range 2 {
-		part, err := d.ReadValue()
-		if err != nil {
-			return a, wrong(nil, "value", wantAnswer)
-		}
-		parts = append(parts, part.Clone())
-	}
-	if a.Name, err = unquote(parts[0]); err != nil {
-		return a, wrong(nil, "value", wantAnswer)
-	}
-	a.Value = Value{text: parts[1]}
 	return a, nil
+}
+
+// typed reads [name, message, …], which is known to be JSON.
+func typed(body []byte) (name string, text []byte, err error) {
+	r := readers.Get().(*reader)
+	defer r.free()
+	d := r.of(body)
+	if tok, err := d.ReadToken(); err != nil || tok.Kind() != '[' {
+		return "", nil, errors.New(wantAnswer)
+	}
+	quoted, err := value(d, body)
+	if err != nil {
+		return "", nil, err
+	}
+	if text, err = value(d, body); err != nil {
+		return "", nil, err
+	}
+	name, err = unquote(quoted)
+	return name, text, err
 }
 
 // either is what keeps a frame from being one; a nil of Problems is no error.
@@ -136,10 +188,14 @@ func either(err error, all message.Problems) error {
 }
 
 // number reads an id; 0 for what is none.
-func number(value []byte) uint64 {
-	n, err := strconv.ParseUint(string(value), 10, 64)
-	if err != nil {
-		return 0
+func number(value []byte) (n uint64) {
+	for _, c := range value {
+		high, low := bits.Mul64(n, 10)
+		sum, carry := bits.Add64(low, uint64(c-'0'), 0)
+		if c < '0' || c > '9' || high > 0 || carry > 0 {
+			return 0
+		}
+		n = sum
 	}
 	return n
 }
@@ -147,6 +203,9 @@ func number(value []byte) uint64 {
 func unquote(value []byte) (string, error) {
 	if len(value) == 0 || value[0] != '"' {
 		return "", errors.New(wantName)
+	}
+	if bytes.IndexByte(value, '\\') < 0 {
+		return string(value[1 : len(value)-1]), nil
 	}
 	b, err := jsontext.AppendUnquote(nil, value)
 	return string(b), err
