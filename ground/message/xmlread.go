@@ -10,18 +10,14 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/universal-server/become/ground/elements"
 )
 
 // DecodeXML reads an XML document into v as Decode reads JSON; see AppendXML for how it is written. Document types are
 // refused, and with them entities; so is whatever is no part of the message. The error is Problems.
 func (t *Type) DecodeXML(data []byte, v reflect.Value) error {
-	r := xmlReader{d: xml.NewDecoder(bytes.NewReader(data))}
-	r.d.CharsetReader = func(charset string, in io.Reader) (io.Reader, error) {
-		if strings.EqualFold(charset, "us-ascii") {
-			return in, nil
-		}
-		return nil, fmt.Errorf("the charset %q is not known; want UTF-8", charset)
-	}
+	r := xmlReader{d: elements.NewDecoder(bytes.NewReader(data))}
 	if err := r.document(t); err != nil {
 		var known Problems
 		if errors.As(err, &known) {
@@ -40,25 +36,23 @@ type xmlReader struct {
 
 // next returns the start or end of an element; between them is white space, or an error.
 func (r *xmlReader) next() (xml.Token, error) {
-	for {
-		tok, err := r.d.Token()
-		if err != nil {
-			return nil, err
-		}
-		switch x := tok.(type) {
-		case xml.Directive:
-			return nil, errNoDoctype
-		case xml.CharData:
-			if text := strings.TrimSpace(string(x)); text != "" {
-				return nil, failed("the text %.20q is out of place", text)
-			}
-		case xml.StartElement, xml.EndElement:
-			return tok, nil
-		}
-	}
+	tok, err := elements.Next(r.d)
+	return tok, refused(err)
 }
 
-var errNoDoctype = failed("a document type is not allowed")
+// text reads the text of an element whose start was read, to its end.
+func (r *xmlReader) text() (string, error) {
+	text, err := elements.Text(r.d)
+	return text, refused(err)
+}
+
+// refused makes a problem of what is XML and no message.
+func refused(err error) error {
+	if why, ok := errors.AsType[elements.Refused](err); ok {
+		return failed("%s", string(why))
+	}
+	return err
+}
 
 func (r *xmlReader) document(t *Type) error {
 	tok, err := r.next()
@@ -132,26 +126,6 @@ func (r *xmlReader) end() error {
 		return failed("<%.40s> is out of place", start.Name.Local)
 	}
 	return nil
-}
-
-func (r *xmlReader) text() (string, error) {
-	var b strings.Builder
-	for {
-		tok, err := r.d.Token()
-		if err != nil {
-			return "", err
-		}
-		switch x := tok.(type) {
-		case xml.CharData:
-			b.Write(x)
-		case xml.EndElement:
-			return b.String(), nil
-		case xml.StartElement:
-			return "", failed("<%.40s> is out of place", x.Name.Local)
-		case xml.Directive:
-			return "", errNoDoctype
-		}
-	}
 }
 
 // member says which field an element is. It is nil for one that is not known.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/universal-server/become/ground/elements"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/ground/trace"
@@ -72,7 +73,7 @@ func (p *parser) answer() (v any, failed *Fault, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if shown(tok) == "<fault>" {
+	if elements.Shown(tok) == "<fault>" {
 		if err := p.open("value"); err != nil {
 			return nil, nil, err
 		}
@@ -82,8 +83,8 @@ func (p *parser) answer() (v any, failed *Fault, err error) {
 		}
 		return nil, faultOf(v), nil
 	}
-	if shown(tok) != "<params>" {
-		return nil, nil, fmt.Errorf("want <params> or <fault>, not %s", shown(tok))
+	if elements.Shown(tok) != "<params>" {
+		return nil, nil, fmt.Errorf("want <params> or <fault>, not %s", elements.Shown(tok))
 	}
 	all, err := p.params()
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/universal-server/become/ground/elements"
 	"github.com/universal-server/become/ground/message"
 )
 
@@ -19,7 +20,7 @@ const maxDepth = 100
 
 // parser reads the elements of a call or a response.
 type parser struct {
-	d     interface{ Token() (xml.Token, error) }
+	d     elements.Tokens
 	depth int
 }
 
@@ -31,39 +32,19 @@ func parserOf(data []byte) *parser {
 	return newParser(bytes.NewReader(data))
 }
 
-func newParser(r io.Reader) *parser {
-	d := xml.NewDecoder(r)
-	d.CharsetReader = func(charset string, r io.Reader) (io.Reader, error) {
-		if strings.EqualFold(charset, "us-ascii") {
-			return r, nil
-		}
-		return nil, fmt.Errorf("the charset %q is not known; want UTF-8", charset)
+func newParser(r io.Reader) *parser { return &parser{d: elements.NewDecoder(r)} }
+
+// next returns the next start or end of an element; there is one.
+func (p *parser) next() (xml.Token, error) {
+	tok, err := elements.Next(p.d)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
 	}
-	return &parser{d: d}
+	return tok, err
 }
 
-// next returns the next start or end of an element; what is between is white space, or an error.
-func (p *parser) next() (xml.Token, error) {
-	for {
-		tok, err := p.d.Token()
-		if err != nil {
-			if errors.Is(err, io.EOF) {
-				err = io.ErrUnexpectedEOF
-			}
-			return nil, err
-		}
-		switch x := tok.(type) {
-		case xml.Directive:
-			return nil, errors.New("a document type is not allowed")
-		case xml.CharData:
-			if text := strings.TrimSpace(string(x)); text != "" {
-				return nil, fmt.Errorf("the text %.20q is out of place", text)
-			}
-		case xml.StartElement, xml.EndElement:
-			return tok, nil
-		}
-	}
-}
+// text returns the text of an element whose start was read, and passes over its end.
+func (p *parser) text() (string, error) { return elements.Text(p.d) }
 
 // open passes over the start of an element of that name.
 func (p *parser) open(name string) error {
@@ -72,7 +53,7 @@ func (p *parser) open(name string) error {
 		return err
 	}
 	if start, ok := tok.(xml.StartElement); !ok || start.Name.Local != name {
-		return fmt.Errorf("want <%s>, not %s", name, shown(tok))
+		return fmt.Errorf("want <%s>, not %s", name, elements.Shown(tok))
 	}
 	return nil
 }
@@ -84,40 +65,9 @@ func (p *parser) close() error {
 		return err
 	}
 	if _, ok := tok.(xml.EndElement); !ok {
-		return fmt.Errorf("%s is out of place", shown(tok))
+		return fmt.Errorf("%s is out of place", elements.Shown(tok))
 	}
 	return nil
-}
-
-func shown(tok xml.Token) string {
-	switch x := tok.(type) {
-	case xml.StartElement:
-		return fmt.Sprintf("<%.40s>", x.Name.Local)
-	case xml.EndElement:
-		return fmt.Sprintf("</%.40s>", x.Name.Local)
-	}
-	return "what is there"
-}
-
-// text returns the text of an element whose start was read, and passes over its end.
-func (p *parser) text() (string, error) {
-	var b strings.Builder
-	for {
-		tok, err := p.d.Token()
-		if err != nil {
-			return "", err
-		}
-		switch x := tok.(type) {
-		case xml.CharData:
-			b.Write(x)
-		case xml.EndElement:
-			return b.String(), nil
-		case xml.StartElement:
-			return "", fmt.Errorf("%s is out of place", shown(tok))
-		case xml.Directive:
-			return "", errors.New("a document type is not allowed")
-		}
-	}
 }
 
 // each calls f at each start of an element of that name until the end of the one around them.
@@ -132,7 +82,7 @@ func (p *parser) each(name string, f func() error) error {
 			return nil
 		}
 		if start.Name.Local != name {
-			return fmt.Errorf("want <%s>, not %s", name, shown(tok))
+			return fmt.Errorf("want <%s>, not %s", name, elements.Shown(tok))
 		}
 		if err := f(); err != nil {
 			return err
@@ -180,30 +130,22 @@ func (p *parser) value() (any, error) {
 		return nil, errors.New("it is nested more than 100 levels deep")
 	}
 	defer func() { p.depth-- }()
-	var text strings.Builder
-	for {
-		tok, err := p.d.Token()
-		if err != nil {
-			return nil, err
-		}
-		switch x := tok.(type) {
-		case xml.CharData:
-			text.Write(x)
-		case xml.EndElement:
-			return text.String(), nil // without a type
-		case xml.Directive:
-			return nil, errors.New("a document type is not allowed")
-		case xml.StartElement:
-			if strings.TrimSpace(text.String()) != "" {
-				return nil, errors.New("a value has text beside its type")
-			}
-			v, err := p.typed(x.Name.Local)
-			if err != nil {
-				return nil, err
-			}
-			return v, p.close()
-		}
+	text, tok, err := elements.TextTo(p.d)
+	if err != nil {
+		return nil, err
 	}
+	start, ok := tok.(xml.StartElement)
+	if !ok {
+		return text, nil // without a type
+	}
+	if strings.TrimSpace(text) != "" {
+		return nil, errors.New("a value has text beside its type")
+	}
+	v, err := p.typed(start.Name.Local)
+	if err != nil {
+		return nil, err
+	}
+	return v, p.close()
 }
 
 func (p *parser) typed(kind string) (any, error) {
