@@ -194,6 +194,9 @@ type KV interface {
 	Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
 	// Delete removes the key; a missing key is no error.
 	Delete(ctx context.Context, key string) error
+	// Keys returns the keys without their values, in no order, and the store's revision, that of its newest change: the keys
+	// are all that were there then, and may be some of before or after. With the present revision for since there are none: nothing has changed.
+	Keys(ctx context.Context, since uint64) (keys []string, revision uint64, err error)
 	// Watch calls f with each existing entry whose key starts with prefix, then once with a
 	// zero Entry, then with every change, one at a time, until ctx ends. It returns
 	// when the watch stands.

@@ -1,7 +1,10 @@
 package collection_test
 
 import (
+	"context"
+	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -143,5 +146,77 @@ func TestStored_SaysWhichRecordIsBroken(t *testing.T) {
 	}
 	if _, err := s.Get(t.Context(), "broken"); fault.KindOf(err) != fault.Internal || !strings.Contains(err.Error(), "cannot read broken") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// counted counts what is asked of a store.
+type counted struct {
+	bus.KV
+	gets, keys atomic.Int64
+}
+
+func (c *counted) Get(ctx context.Context, key string) (bus.Entry, error) {
+	c.gets.Add(1)
+	return c.KV.Get(ctx, key)
+}
+
+func (c *counted) Keys(ctx context.Context, since uint64) ([]string, uint64, error) {
+	keys, now, err := c.KV.Keys(ctx, since)
+	c.keys.Add(int64(len(keys)))
+	return keys, now, err
+}
+
+func TestStored_APageCostsItsItems(t *testing.T) {
+	b := mem.New().Connect()
+	defer b.Close()
+	kv, err := b.KV(t.Context(), bus.Spec{Name: collection.Bucket("values")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counted{KV: kv}
+	s := collection.NewStored[value](c)
+	put := func(id string) collection.Item[value] {
+		t.Helper()
+		item, err := s.Swap(t.Context(), id, &value{Text: id}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return item
+	}
+	const all, page = 1000, 10
+	for i := range all {
+		put(fmt.Sprintf("item %03d", i))
+	}
+	list := func(after, first string, gets, keys int64) {
+		t.Helper()
+		c.gets.Store(0)
+		c.keys.Store(0)
+		got, err := s.List(t.Context(), after, page)
+		if err != nil || len(got) != page || got[0].ID != first || got[0].Value.Text != first {
+			t.Errorf("after %s: got %v, %v", after, got, err)
+		}
+		if c.gets.Load() != gets || c.keys.Load() != keys {
+			t.Errorf("after %s: %d values and %d keys were read, want %d and %d", after, c.gets.Load(), c.keys.Load(), gets, keys)
+		}
+	}
+	list("", "item 000", page, all)
+	list("item 009", "item 010", page, 0)
+	list("item 5", "item 500", page, 0)
+	made := put("item 0005") // between others
+	list("item 000", "item 0005", page, all+1)
+	if _, err := s.Swap(t.Context(), made.ID, nil, made.Revision); err != nil {
+		t.Fatal(err)
+	}
+	list("item 000", "item 001", page+1, all+1) // one of them is deleted
+	if got, err := s.List(t.Context(), "item 998", page); err != nil || len(got) != 1 {
+		t.Errorf("the last page: got %v, %v", got, err)
+	}
+	if got, err := s.List(t.Context(), "", 0); err != nil || len(got) != 0 {
+		t.Errorf("a page of nothing: got %v, %v", got, err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.List(gone, "", page); fault.KindOf(err) != fault.Canceled {
+		t.Errorf("nobody waits for it: %v", err)
 	}
 }

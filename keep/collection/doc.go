@@ -18,7 +18,8 @@
 //     deleted and made again, or, in Memory, after the process was started again.
 //   - What a store hands out and takes is copied: nobody shares memory with it.
 //   - What was stored by another version of the type is read again: see message.Type's Restore.
-//   - Memory is bounded: a store in memory refuses with fault.Busy above MaxBytes; a list takes as much as its items.
+//   - Memory is bounded: a store in memory refuses with fault.Busy above MaxBytes; a list takes as much as its items, and
+//     Stored keeps the ids of all.
 //
 // # A first program
 //

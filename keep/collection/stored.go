@@ -1,10 +1,8 @@
 package collection
 
 import (
-	"container/heap"
 	"context"
 	"encoding/hex"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,14 +15,21 @@ import (
 func Bucket(name string) string { return "become_items_" + name }
 
 // Stored keeps items in a key-value store of a bus, which it has for itself: one collection for all that open it, wherever
-// they are. Get and Swap cost one trip to the bus each. List reads the keys and values of the whole collection, of which it keeps
-// what it returns: it suits collections of some 10,000 items.
-type Stored[T any] struct{ kv bus.KV }
+// they are. Get and Swap cost one trip to the bus each. List costs a Get for each item of its page, several of them at the same time, and one trip to ask
+// whether there are other keys than before; when anything was stored meanwhile, by anybody, it reads the keys again, of the whole collection and without the
+// values. They stay in memory, in order: the store itself has none.
+type Stored[T any] struct {
+	kv bus.KV
+
+	mu       sync.Mutex
+	revision uint64   // of the store, that ids are of
+	ids      []string // of all keys, in order; replaced, never changed
+}
 
 var _ Store[int] = (*Stored[int])(nil)
 
 // NewStored returns the collection in kv.
-func NewStored[T any](kv bus.KV) *Stored[T] { return &Stored[T]{kv} }
+func NewStored[T any](kv bus.KV) *Stored[T] { return &Stored[T]{kv: kv} }
 
 // OpenStored opens a collection of a bus by its name, and makes it if it is not there.
 func OpenStored[T any](ctx context.Context, b bus.Bus, name string) (*Stored[T], error) {
@@ -135,96 +140,4 @@ func (s *Stored[T]) expected(ctx context.Context, id, revision string) (uint64, 
 		return 0, nil
 	}
 	return 0, fault.New(fault.KindOf(err), "store", id, err)
-}
-
-// List returns items in the order of their ids, each as it was at some moment of the call.
-func (s *Stored[T]) List(ctx context.Context, after string, limit int) ([]Item[T], error) {
-	first, err := s.first(ctx, after, limit)
-	if err != nil {
-		return nil, fault.New(fault.KindOf(err), "list", "items", err)
-	}
-	all := make([]Item[T], len(first))
-	for i, e := range first {
-		if all[i], err = decode[T](e.Key, revisionOf(e.Revision), e.Value); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// first returns the first entries after an id; their keys are ids.
-func (s *Stored[T]) first(ctx context.Context, after string, limit int) ([]bus.Entry, error) {
-	if limit <= 0 {
-		return nil, nil
-	}
-	watching, stop := context.WithCancel(ctx)
-	defer stop()
-	p := pick{after: after, limit: limit, all: make(chan struct{})}
-	if err := s.kv.Watch(watching, "", p.take); err != nil {
-		return nil, err
-	}
-	select {
-	case <-p.all:
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	slices.SortFunc(p.found, func(a, b bus.Entry) int { return strings.Compare(a.Key, b.Key) })
-	return p.found, nil
-}
-
-// pick keeps the first entries of a watch.
-type pick struct {
-	after string
-	limit int
-	all   chan struct{} // closed when everything that is there was told
-
-	mu    sync.Mutex
-	over  bool
-	found lastFirst
-}
-
-func (p *pick) take(e bus.Entry) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.over {
-		return
-	}
-	if e.Key == "" {
-		p.over = true
-		close(p.all)
-		return
-	}
-	id, ok := idOf(e.Key)
-	if !ok || id <= p.after || e.Deleted || len(e.Value) == 0 {
-		return // one that is deleted meanwhile stays: it was there, and what is after it may have been dropped
-	}
-	full := len(p.found) == p.limit
-	if full && id > p.found[0].Key {
-		return
-	}
-	e.Key = id
-	if i := slices.IndexFunc(p.found, func(one bus.Entry) bool { return one.Key == id }); i >= 0 {
-		p.found[i] = e // told twice: it changed meanwhile
-		return
-	}
-	heap.Push(&p.found, e)
-	if full {
-		heap.Pop(&p.found)
-	}
-}
-
-// lastFirst is a heap with the last id on top.
-type lastFirst []bus.Entry
-
-func (h lastFirst) Len() int           { return len(h) }
-func (h lastFirst) Less(i, j int) bool { return h[i].Key > h[j].Key }
-func (h lastFirst) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *lastFirst) Push(x any)        { *h = append(*h, x.(bus.Entry)) }
-func (h *lastFirst) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return last
 }

@@ -62,6 +62,7 @@ func AClosedConnectionIsLost(h *bench) {
 		"put key":    func() error { _, err := kv.Put(h.ctx, "k", nil); return err },
 		"swap":       func() error { _, err := kv.Swap(h.ctx, "k", nil, 1); return err },
 		"delete":     func() error { return kv.Delete(h.ctx, "k") },
+		"keys":       func() error { _, _, err := kv.Keys(h.ctx, 0); return err },
 		"watch":      func() error { return kv.Watch(h.ctx, "", func(bus.Entry) {}) },
 		"put blob":   func() error { return blobs.Put(h.ctx, "y", bytes.NewReader(nil)) },
 		"open blob":  func() error { _, err := blobs.Open(h.ctx, "x"); return err },

@@ -3,6 +3,7 @@ package bustest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -13,7 +14,7 @@ import (
 
 var kvTests = []func(*bench){
 	ValuesAreKept, SwapComparesTheRevision, SwapCreatesOnce, SwapsDoNotOverwriteEachOther, ADeletedKeyIsGone,
-	KeysAreChecked, SwapIsLinearizable,
+	KeysAreChecked, KeysAreListed, SwapIsLinearizable,
 }
 
 func (h *bench) get(kv bus.KV, key string) (string, uint64) {
@@ -175,4 +176,30 @@ func KeysAreChecked(h *bench) {
 	h.kind("swap", err, fault.Canceled)
 	h.kind("delete", kv.Delete(ctx, "a"), fault.Canceled)
 	h.kind("watch", kv.Watch(ctx, "", func(bus.Entry) {}), fault.Canceled)
+}
+
+// KeysAreListed: all that are there, and nothing when nothing has changed.
+func KeysAreListed(h *bench) {
+	n := name()
+	kv, elsewhere := h.kv(h.b, bus.Spec{Name: n}), h.kv(h.other(), bus.Spec{Name: n})
+	if keys, revision, err := kv.Keys(h.ctx, 0); err != nil || len(keys) > 0 || revision != 0 {
+		h.Errorf("of an empty store: %v at %d, %v", keys, revision, err)
+	}
+	var last uint64
+	want := []string{"A/b-c_d=e.f.9", "a", "b"}
+	for _, key := range []string{"b", "a", "A/b-c_d=e.f.9", "a"} {
+		last = must(elsewhere.Put(h.ctx, key, []byte("1")))(h)
+	}
+	keys, revision, err := kv.Keys(h.ctx, 0)
+	slices.Sort(keys)
+	if err != nil || !slices.Equal(keys, want) || revision != last {
+		h.Errorf("got %q at %d, %v, want %q at %d", keys, revision, err, want, last)
+	}
+	if keys, again, err := kv.Keys(h.ctx, last); err != nil || keys != nil || again != last {
+		h.Errorf("nothing has changed: %q at %d, %v", keys, again, err)
+	}
+	h.ok(elsewhere.Delete(h.ctx, "a"))
+	if keys, now, err := kv.Keys(h.ctx, last); err != nil || !slices.Contains(keys, "b") || now <= last {
+		h.Errorf("after a deletion: %q at %d, %v", keys, now, err)
+	}
 }

@@ -64,11 +64,7 @@ func (k *kv) Watch(ctx context.Context, prefix string, f func(bus.Entry)) error 
 // has changed since.
 func (w *watch) begin(ctx context.Context) error {
 	w.again = w.k.c.reconnected()
-	var info *jetstream.StreamInfo
-	err := patiently(ctx, func(ctx context.Context) (err error) {
-		info, err = w.k.s.Info(ctx)
-		return notYet(err)
-	})
+	info, err := w.k.info(ctx)
 	if err != nil {
 		return err
 	}

@@ -145,6 +145,24 @@ func (k *kvConn) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
+// Keys returns the keys that are there.
+func (k *kvConn) Keys(ctx context.Context, since uint64) (keys []string, revision uint64, err error) {
+	if err := k.c.check(ctx, "list keys", k.spec.Name); err != nil {
+		return nil, 0, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.revision == since {
+		return nil, since, nil
+	}
+	for key := range k.entries {
+		if _, ok := k.entryLocked(key); ok {
+			keys = append(keys, key)
+		}
+	}
+	return keys, k.revision, nil
+}
+
 func (k *kv) tellLocked(e bus.Entry) {
 	value := e.Value
 	for w := range k.watches {
