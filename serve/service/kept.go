@@ -72,23 +72,20 @@ func (k *kept) hear() (m wire.ToProcess, err error) {
 	return m, err
 }
 
-func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options) error {
+// begin waits for what the process is to become: nil if it is not wanted any more, before it began.
+func (k *kept) begin() (*wire.Start, error) {
 	first, err := k.hear()
-	if err != nil {
-		return fault.New(fault.Lost, "hear the keeper", "", err)
-	}
-	start := first.Start
 	switch {
-	case start == nil && first.Drain != nil:
-		return nil // not wanted any more, before it began
-	case start == nil:
-		return fault.Text(fault.Invalid, "hear the keeper", "", "it did not begin with Start")
+	case err != nil:
+		return nil, fault.New(fault.Lost, "hear the keeper", "", err)
+	case first.Start == nil && first.Drain == nil:
+		return nil, fault.Text(fault.Invalid, "hear the keeper", "", "it did not begin with Start")
 	}
-	s, err := Pick(services, start.Service)
-	if err != nil {
-		return err
-	}
-	o.install(start.Log, s.Name)
+	return first.Start, nil
+}
+
+// obey puts what the keeper orders before the program's own.
+func (o *Options) obey(start *wire.Start) error {
 	if start.Manners != nil {
 		o.Manners = start.Manners.Over(o.Manners)
 	}
@@ -104,6 +101,22 @@ func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options)
 	}
 	if start.Share != nil {
 		takeShare(start.Share.Processors)
+	}
+	return nil
+}
+
+func (k *kept) serve(ctx context.Context, fd int, services []Service, o Options) error {
+	start, err := k.begin()
+	if start == nil || err != nil {
+		return err
+	}
+	s, err := Pick(services, start.Service)
+	if err != nil {
+		return err
+	}
+	o.install(start.Log, s.Name)
+	if err := o.obey(start); err != nil {
+		return err
 	}
 	if err := s.configure(start.Settings); err != nil {
 		return err

@@ -127,25 +127,16 @@ func (k *kv) Swap(ctx context.Context, key string, value []byte, revision uint64
 	m := &nats.Msg{Subject: k.subject(key), Data: value, Header: nats.Header{}}
 	m.Header.Set(attemptHeader, nuid.Next())
 	expected := revision
-	if revision == 0 { // a deleted key leaves a marker that has a number of its own
-		var there bool
+	if revision == 0 {
 		var err error
-		if expected, there, _, err = k.present(ctx, m); err != nil {
-			return 0, wrong("swap key", key, err)
-		}
-		if there {
-			return 0, fault.Text(fault.Conflict, "swap key", key, "it exists")
+		if expected, err = k.absent(ctx, key, m); err != nil {
+			return 0, err
 		}
 	}
 	for resent := false; ; {
 		m.Header.Set("Nats-Expected-Last-Subject-Sequence", strconv.FormatUint(expected, 10))
-		var ack *jetstream.PubAck
-		err := untilLed(ctx, func() (err error) {
-			var again bool
-			ack, again, err = k.c.publish(ctx, m, m.Header.Get(attemptHeader))
-			resent = resent || again
-			return err
-		})
+		ack, again, err := k.write(ctx, m)
+		resent = resent || again
 		if err == nil {
 			return ack.Sequence, nil
 		}
@@ -176,6 +167,29 @@ func (k *kv) Swap(ctx context.Context, key string, value []byte, revision uint64
 			return 0, wrong("swap key", key, ctx.Err())
 		}
 	}
+}
+
+// absent is what to expect of a key that is not there: a deleted one leaves a marker that has a number of its own.
+func (k *kv) absent(ctx context.Context, key string, m *nats.Msg) (expected uint64, err error) {
+	expected, there, _, err := k.present(ctx, m)
+	switch {
+	case err != nil:
+		return 0, wrong("swap key", key, err)
+	case there:
+		return 0, fault.Text(fault.Conflict, "swap key", key, "it exists")
+	}
+	return expected, nil
+}
+
+// write publishes a message, and says whether that was done more than once.
+func (k *kv) write(ctx context.Context, m *nats.Msg) (ack *jetstream.PubAck, resent bool, err error) {
+	err = untilLed(ctx, func() (err error) {
+		var again bool
+		ack, again, err = k.c.publish(ctx, m, m.Header.Get(attemptHeader))
+		resent = resent || again
+		return err
+	})
+	return ack, resent, err
 }
 
 // present looks at the key that m is for: the number of its newest message,
