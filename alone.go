@@ -16,6 +16,7 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/home"
 	"github.com/universal-server/become/ground/notify"
+	"github.com/universal-server/become/ground/settings"
 	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/service"
@@ -57,7 +58,12 @@ func (f *flags) define(s *Server) *flag.FlagSet {
 		set.StringVar(&f.settings, "settings", "", "the service's settings as `JSON`")
 	}
 	set.BoolVar(&f.bus, "bus", false, "answer requests of the fleet's bus too (an API)")
-	set.DurationVar(&f.drain, "drain", 0, "how long open connections may go on at the end")
+	set.Func("drain", "how long open connections may go on at the end: a `time` as 10s", func(text string) (err error) {
+		if f.drain, err = time.ParseDuration(text); err != nil || f.drain <= 0 {
+			return errors.New("want a time above zero, as 10s or 1m30s")
+		}
+		return nil
+	})
 	set.StringVar(&f.tls.Cert, "tls-cert", "", "`file` with the certificate of tls:// addresses, or of all of TCP if there is none")
 	set.StringVar(&f.tls.Key, "tls-key", "", "`file` with its key")
 	set.BoolVar(&f.tls.Self, "tls-self", false, "make a certificate for development")
@@ -68,8 +74,9 @@ func (f *flags) define(s *Server) *flag.FlagSet {
 	return set
 }
 
+// notFlag is wrong usage, as all errors of flags are.
 func notFlag(arg string) error {
-	return fault.Text(fault.Invalid, "read flags", "", fmt.Sprintf("%q is no flag", arg)).WithHint("see " + programName() + " --help")
+	return &settings.ArgumentError{Err: fault.Text(fault.Invalid, "read flags", "", fmt.Sprintf("%q is no flag", arg)).WithHint("see " + programName() + " --help")}
 }
 
 // parseFlags reads the command line of a service without settings.
@@ -84,7 +91,7 @@ func parseFlags(set *flag.FlagSet, args []string, stderr io.Writer) error {
 		return notFlag(set.Arg(0))
 	}
 	if err != nil {
-		return fault.New(fault.Invalid, "read flags", "", err).WithHint("see " + programName() + " --help")
+		return &settings.ArgumentError{Err: fault.New(fault.Invalid, "read flags", "", err).WithHint("see " + programName() + " --help")}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/settings"
 	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/serve/socket"
@@ -35,7 +36,8 @@ const DefaultListen = "127.0.0.1:8080"
 // and the limits of package manners: --max-conns, --accept-rate, --idle-timeout and others, see --help.
 // Sockets of systemd (LISTEN_FDS) are used if there is no --listen, and systemd is told when it serves and when it
 // stops (Type=notify). The first interrupt
-// drains, the second ends the process. Serve exits with 0; with 1 and the error on standard error; with the
+// drains, the second ends the process. Serve exits with 0; with 1 and the error on standard error; with 2 when the
+// command line makes no sense; with the
 // system's number of the error if it cannot listen, 98 for an address in use on Linux; or with 130 after an interrupt.
 // A program that has set slog's default before keeps its own log.
 // A service with settings has a flag for each of them, see package ground/settings.
@@ -79,6 +81,9 @@ func outcome(err error, interrupted bool, stderr io.Writer) int {
 	if interrupted {
 		fmt.Fprintf(stderr, "%s: aborted (user or software interrupt)\n", programName())
 		return 130
+	}
+	if _, usage := errors.AsType[*settings.ArgumentError](err); usage {
+		return 2
 	}
 	if err != nil {
 		return 1

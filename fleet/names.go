@@ -62,7 +62,7 @@ func (f *Fleet) Resolve(ctx context.Context, name string) (Deployment, error) {
 	if err == nil {
 		return readDeployment(e)
 	}
-	if fault.KindOf(err) != fault.NotFound {
+	if kind := fault.KindOf(err); kind != fault.NotFound && kind != fault.Invalid { // nothing can have such a name
 		return Deployment{}, err
 	}
 	return Deployment{}, fault.Text(fault.NotFound, "find", name, "nothing is deployed under that name; there is "+f.listNames()).WithHint("deploy it with: become deploy PATH")

@@ -206,7 +206,7 @@ func (n *Node) checkListen() error {
 	}
 	host, _, err := net.SplitHostPort(n.opts.Listen)
 	if err != nil {
-		return fault.New(fault.Invalid, "listen at", n.opts.Listen, err).WithHint("want host:port, as in 127.0.0.1:4321")
+		return fault.Text(fault.Invalid, "listen at", n.opts.Listen, "want host:port").WithHint("as in 127.0.0.1:4321")
 	}
 	if loopback(host) {
 		return nil

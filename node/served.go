@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/key"
 	"github.com/universal-server/become/ground/logs"
 	"github.com/universal-server/become/serve/keeper"
@@ -206,7 +207,7 @@ func (v *served) apply(ctx context.Context, r role.Role) error {
 		v.level = &r.LogLevel
 	}
 	if undone, why := v.undone(); undone.Number > 0 {
-		if err := v.s.store.TakeBack(ctx, v.name, undone.Number, v.told(why)); err != nil {
+		if err := v.s.store.TakeBack(ctx, v.name, undone.Number, v.told(fault.Text(fault.Lost, "", "", why))); err != nil {
 			return err
 		}
 	}
@@ -285,7 +286,9 @@ func (v *served) undone() (role.Edition, string) {
 }
 
 // told adds where something was.
-func (v *served) told(why string) string { return "on node " + v.s.n.ID() + ": " + why }
+func (v *served) told(why error) error {
+	return fault.New(fault.KindOf(why), "", "on node "+v.s.n.ID(), why)
+}
 
 // adjust makes what serves as many and as fresh as the record says.
 func (v *served) adjust(ctx context.Context, r role.Role) error {

@@ -46,7 +46,7 @@ func (v *served) takeBack(ctx context.Context, r role.Role, err error) error {
 	if r.Now.Proven {
 		return err
 	}
-	if back := v.s.store.TakeBack(ctx, v.name, r.Now.Number, v.told(err.Error())); back != nil {
+	if back := v.s.store.TakeBack(ctx, v.name, r.Now.Number, v.told(err)); back != nil {
 		return fmt.Errorf("%w; and it cannot be taken back: %v", err, back)
 	}
 	return err

@@ -16,6 +16,18 @@ import (
 // mayBeAPI says whether a name of which nothing can be called may be an API's.
 func (t aim) mayBeAPI() bool { return t.code == nil && t.function != "" }
 
+// missing says what a name is of which nothing can be called.
+func (t aim) missing(ctx context.Context, s *session, want wanted, err error) error {
+	if t.code != nil {
+		return err
+	}
+	what := t.name
+	if t.function != "" {
+		what += "." + t.function
+	}
+	return missing(ctx, s, what, want, err)
+}
+
 // ask sends a request to an API that is at the bus. found is false when there is none of that name.
 func (a *app) ask(ctx context.Context, s *session, t aim) (found bool, err error) {
 	data, err := a.message(t.args)

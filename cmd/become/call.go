@@ -54,7 +54,7 @@ With --timeout the function is stopped when the time has passed.`,
 				}
 			}
 			if err != nil {
-				return err
+				return aimed.missing(ctx, s, wantsCall, err)
 			}
 			return a.call(ctx, s, to)
 		})

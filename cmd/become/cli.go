@@ -208,9 +208,7 @@ func (a *app) root() *cobra.Command {
 	}
 	root.RunE = onlySubcommands
 	root.SetUsageTemplate(root.UsageTemplate() + "{{if not .HasParent}}" + rootFooter + "{{end}}")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(cmd.CommandPath()+" --help", "%s", err)
-	})
+	root.SetFlagErrorFunc(flagError)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.home, "home", "", "the node's `folder` (default $BECOME_HOME, else ~/.become)")
 	flags.StringVar(&a.url, "nats", "", "`URL` of the fleet's bus; --join is the same (default $BECOME_URL, else the local node's)")

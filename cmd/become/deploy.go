@@ -123,7 +123,7 @@ func serviceHint(m bundle.Manifest) string {
 	if len(m.Services) == 0 {
 		return "declare one with become.Func, or a service and call become.Serve"
 	}
-	return "it is a service: say where it listens, as in --listen :8080"
+	return "it is a service: become serve PATH, or become deploy PATH --listen :8080"
 }
 
 // nameOf derives a name from a path.

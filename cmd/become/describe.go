@@ -39,14 +39,14 @@ A PATH without a slash or extension is told from a NAME by being there: write ./
 				}
 				return a.describe(description{Manifest: c.manifest})
 			}
-			if !goodName.MatchString(what) {
+			if name, _, _ := strings.Cut(what, "."); !goodName.MatchString(name) {
 				return usage("a name is letters, digits, '_' and '-'", "%q is neither a name nor a file", what)
 			}
 			return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 				return a.roleOr(ctx, s, what, func(_ *role.Store, r role.Role) error { return a.describeRole(r) }, func() error {
 					d, err := describeName(ctx, s, what)
 					if err != nil {
-						return err
+						return missing(ctx, s, what, wantsAny, err)
 					}
 					return a.describe(d)
 				})

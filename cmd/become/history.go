@@ -38,7 +38,7 @@ With --changes show instead what was done to the service, when and by whom: the 
 			return usage("as in --count 100", "--count is from 1 to %d", runs.Most)
 		}
 		return a.withRoles(cmd.Context(), func(ctx context.Context, s *session, roles *role.Store) error {
-			r, err := roles.Get(ctx, args[0])
+			r, err := findService(ctx, s, roles, args[0])
 			if err != nil {
 				return err
 			}

@@ -33,14 +33,14 @@ was deployed with (--debug-level). A program that has set a slog default of its 
 			}
 			return a.withRoles(cmd.Context(), func(ctx context.Context, s *session, roles *role.Store) error {
 				if len(args) == 1 {
-					return a.printLogLevel(ctx, roles, args[0])
+					return a.printLogLevel(ctx, s, roles, args[0])
 				}
 				r, err := roles.SetLogLevel(ctx, args[0], level, me())
 				if err != nil {
-					return err
+					return missing(ctx, s, args[0], wantsService, err)
 				}
 				if r.State == role.Stopped || r.State == role.Failed {
-					return a.printLogLevel(ctx, roles, args[0])
+					return a.printLogLevel(ctx, s, roles, args[0])
 				}
 				return a.awaitRole(ctx, s, roles, r)
 			})
@@ -49,8 +49,8 @@ was deployed with (--debug-level). A program that has set a slog default of its 
 }
 
 // printLogLevel prints the level that a service has.
-func (a *app) printLogLevel(ctx context.Context, roles *role.Store, name string) error {
-	r, err := roles.Get(ctx, name)
+func (a *app) printLogLevel(ctx context.Context, s *session, roles *role.Store, name string) error {
+	r, err := findService(ctx, s, roles, name)
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func TestLogWindow_SaysWhatIsWrong(t *testing.T) {
 		"--from 2026-11-21 --to 2026-11-20": "is not after the beginning",
 		"--count 0":                         "above zero",
 		"-n -3":                             "above zero",
-		"--grep (":                          "--grep: error parsing regexp",
+		"--grep (":                          "is no regular expression: missing closing )",
 		"--sample a,,b":                     "--sample has an empty column",
 		"--sample=":                         "--sample has an empty column",
 		"-f --to 23:59":                     "-f goes on for ever: --to means nothing to it",

@@ -73,7 +73,7 @@ func (p *logPrinter) read(w *logWindow, sample string) error {
 		return usage("as in -n 100 or --count 100", "a number of lines is above zero")
 	}
 	if _, err := regexp.Compile(p.query.Grep); err != nil {
-		return usage("see https://pkg.go.dev/regexp/syntax", "--grep: %v", err)
+		return usage("see https://pkg.go.dev/regexp/syntax", "--grep %q is no regular expression: %s", p.query.Grep, wrongRegexp(p.query.Grep))
 	}
 	if w.flags.Changed("sample") {
 		p.sample, p.query.Samples = strings.Split(sample, ","), true

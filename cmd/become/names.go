@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,30 +16,61 @@ import (
 func (a *app) namesCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "names", Short: "List what is deployed", Args: wants(0, 0, "no argument"),
-		Long:    "List the names there are, what stands behind each, and since when.",
+		Long:    "List the names there are, of functions and of services, what stands behind each, and since when.",
 		Example: "  become names\n  become names --json | jq -r '.[].name'",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx := cmd.Context()
-			return a.with(ctx, kept, func(ctx context.Context, s *session) error {
-				all, err := s.Names(ctx)
+			return a.with(cmd.Context(), kept, func(ctx context.Context, s *session) error {
+				all, err := takeInventory(ctx, s)
 				if err != nil {
 					return err
 				}
-				if a.json {
-					return a.printJSON(append([]fleet.Deployment{}, all...))
-				}
-				if len(all) == 0 {
-					fmt.Fprintln(a.err, "nothing is deployed; deploy something with: become deploy PATH")
-					return nil
-				}
-				t := newTable(a.out, "NAME", "BUNDLE", "SINCE", "BY", "FUNCTIONS")
-				for _, d := range all {
-					t.row(d.Name, short(d.Digest), since(d.Since)+" ago", d.By, cut(strings.Join(d.Functions, ", "), 60))
-				}
-				return t.flush()
+				return a.printNames(all.deployed())
 			})
 		},
 	}
+}
+
+// deployed is what stands behind a name: functions, or a service.
+type deployed struct {
+	Kind string `json:"kind"`
+	fleet.Deployment
+	// Of a service.
+	State  role.State `json:"state,omitempty"`
+	Stock  string     `json:"stock,omitempty"`
+	Listen []string   `json:"listen,omitempty"`
+}
+
+// deployed lists functions and services by name.
+func (i inventory) deployed() []deployed {
+	all := []deployed{}
+	for _, d := range i.functions {
+		all = append(all, deployed{Kind: "functions", Deployment: d})
+	}
+	for _, r := range i.services {
+		d := fleet.Deployment{Name: r.Name, Digest: r.Now.Digest, Since: r.Now.Since, By: r.Now.By, Functions: []string{}}
+		all = append(all, deployed{Kind: "service", Deployment: d, State: r.State, Stock: r.Now.Stock, Listen: r.Now.Spec.Listen})
+	}
+	slices.SortFunc(all, func(x, y deployed) int { return strings.Compare(x.Name, y.Name) })
+	return all
+}
+
+func (a *app) printNames(all []deployed) error {
+	if a.json {
+		return a.printJSON(all)
+	}
+	if len(all) == 0 {
+		fmt.Fprintln(a.err, "nothing is deployed; deploy something with: become deploy PATH")
+		return nil
+	}
+	t := newTable(a.out, "NAME", "KIND", "BUNDLE", "SINCE", "BY", "OFFERS")
+	for _, d := range all {
+		offers := strings.Join(d.Functions, ", ")
+		if d.Kind == "service" {
+			offers = strings.Join(append([]string{string(d.State)}, d.Listen...), " ")
+		}
+		t.row(d.Name, d.Kind, cmp.Or(d.Stock, short(d.Digest)), since(d.Since)+" ago", d.By, cut(offers, 60))
+	}
+	return t.flush()
 }
 
 func (a *app) rmCommand() *cobra.Command {
@@ -107,7 +140,7 @@ func roleNames(ctx context.Context, roles *role.Store) (names []string, err erro
 func (a *app) rm(ctx context.Context, s *session, name string) error {
 	d, err := s.Resolve(ctx, name)
 	if err != nil {
-		return err
+		return missing(ctx, s, name, wantsAny, err)
 	}
 	if err := s.Forget(ctx, name); err != nil {
 		return err

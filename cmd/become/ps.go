@@ -40,7 +40,7 @@ sockets is a service.
 				if len(args) > 0 {
 					services = slices.DeleteFunc(services, func(r nodeRole) bool { return !chosen.has(r.Name) })
 					if procs, err = only(ctx, s, args[0], chosen, procs); err != nil && len(services) == 0 {
-						return err
+						return missing(ctx, s, args[0], wantsAny, err)
 					}
 				}
 				return a.ps(services, procs, long || len(args) > 0)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/role"
 )
 
@@ -56,8 +57,8 @@ func (a *app) scaleCommand() *cobra.Command {
 			args = unguard(args)
 			last := args[len(args)-1]
 			n, err := strconv.Atoi(last)
-			if err != nil || n < 1 {
-				return usage("as in: become scale hello 4", "%q is no number of processes", last)
+			if err != nil || n < 1 || n > keeper.MaxProcs {
+				return usage("as in: become scale hello 4", "%q is no number of processes from 1 to %d", last, keeper.MaxProcs)
 			}
 			return a.changeRoles(cmd.Context(), args[:len(args)-1], func(ctx context.Context, roles *role.Store, name string) (role.Role, error) {
 				return roles.Scale(ctx, name, n, me())
@@ -97,7 +98,7 @@ func (a *app) changeRoles(ctx context.Context, words []string, change func(conte
 		for _, name := range names {
 			r, err := change(ctx, roles, name)
 			if err != nil {
-				return err
+				return missing(ctx, s, name, wantsService, err)
 			}
 			all = append(all, r)
 		}
@@ -201,15 +202,26 @@ func (a *app) awaitRole(ctx context.Context, s *session, roles *role.Store, want
 
 // overtaken says why what was wanted will not be.
 func overtaken(want, now role.Role) error {
+	kind := refusedAs(now)
 	switch {
 	case now.State == role.Failed && now.Now.Number == want.Now.Number:
-		return fault.Text(fault.Remote, "deploy", want.Name, now.Report).WithHint("mend it and deploy again, or: become rm " + want.Name)
+		return fault.Text(kind, "deploy", want.Name, now.Report).WithHint("mend it and deploy again, or: become rm " + want.Name)
 	case now.Now.Number != want.Now.Number && now.Report != "":
-		return fault.Text(fault.Remote, "deploy", want.Name, now.Report).WithHint("what was there before goes on")
+		return fault.Text(kind, "deploy", want.Name, now.Report).WithHint("what was there before goes on")
 	case now.Now.Number != want.Now.Number:
 		return fault.Text(fault.Conflict, "deploy", want.Name, "somebody else has deployed another version meanwhile")
 	}
 	return nil
+}
+
+// refusedAs is the kind of error that an edition was taken back for, as far as exit codes know it: an address in use is one on a
+// node, too. All else is the program's.
+func refusedAs(r role.Role) fault.Kind {
+	switch kind := fault.ParseKind(r.Refused); kind {
+	case fault.Conflict, fault.Busy, fault.Denied:
+		return kind
+	}
+	return fault.Remote
 }
 
 // followed tells what the nodes serve now. It is an error when none of them does what it should.

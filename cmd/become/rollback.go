@@ -37,7 +37,7 @@ left stays in the history: become describe NAME shows it.`,
 func (a *app) rollback(ctx context.Context, s *session, name, to string) error {
 	before, err := s.Resolve(ctx, name)
 	if err != nil {
-		return err
+		return missing(ctx, s, name, wantsAny, err)
 	}
 	now, err := s.Rollback(ctx, name, to, me())
 	if err != nil {

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"path"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -37,7 +40,7 @@ func matcher(word string) (func(string) bool, error) {
 	case strings.HasPrefix(word, "^"):
 		r, err := regexp.Compile(`\A(?:` + word + `)\z`)
 		if err != nil {
-			return nil, usage(`as in '^crunch-\d+'`, "%q is no regular expression: %s", word, err)
+			return nil, usage(`as in '^crunch-\d+'`, "%q is no regular expression: %s", word, wrongRegexp(word))
 		}
 		return r.MatchString, nil
 	case strings.ContainsAny(word, "*?["):
@@ -47,6 +50,15 @@ func matcher(word string) (func(string) bool, error) {
 		return func(name string) bool { ok, _ := path.Match(word, name); return ok }, nil
 	}
 	return nil, nil
+}
+
+// wrongRegexp says what is wrong with a regular expression.
+func wrongRegexp(text string) string {
+	_, err := syntax.Parse(text, syntax.Perl)
+	if bad, ok := errors.AsType[*syntax.Error](err); ok {
+		return fmt.Sprintf("%s: %s", bad.Code, bad.Expr)
+	}
+	return "it is too large"
 }
 
 // plain says that there is no pattern.

@@ -48,7 +48,7 @@ keeps. Each change is kept with who made it and when: --history.`,
 			if w.any() {
 				return a.configure(ctx, s, roles, name, w)
 			}
-			r, err := roles.Get(ctx, name)
+			r, err := findService(ctx, s, roles, name)
 			if err != nil {
 				return err
 			}
@@ -94,7 +94,7 @@ func (a *app) readWish(w *settingsWish) error {
 		w.whole, err = jsonObject(data)
 	}
 	if err != nil {
-		return fault.New(fault.Invalid, "read settings", w.file, err)
+		return fault.New(kindOfFile(err), "read settings", w.file, err)
 	}
 	if inner, ok := w.whole["value"].(map[string]any); ok && len(w.whole) == 1 {
 		w.whole = inner
@@ -107,7 +107,7 @@ func goodKey(key string) bool { return !slices.Contains(strings.Split(key, "."),
 func (a *app) configure(ctx context.Context, s *session, roles *role.Store, name string, w settingsWish) error {
 	r, changed, err := roles.Configure(ctx, name, me(), w.apply)
 	if err != nil {
-		return err
+		return missing(ctx, s, name, wantsService, err)
 	}
 	if !changed {
 		fmt.Fprintf(a.err, "become: %s has these settings already\n", name)

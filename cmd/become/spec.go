@@ -52,8 +52,13 @@ func (s *specFlags) given(cmd *cobra.Command) bool {
 	return slices.ContainsFunc(names, cmd.Flags().Changed)
 }
 
-// read returns the checked description of a program's service.
+// read returns the checked description of a program's service. What is wrong with it is wrong usage.
 func (s *specFlags) read(cmd *cobra.Command) (master.Spec, error) {
+	spec, err := s.describe(cmd)
+	return spec, misused(err)
+}
+
+func (s *specFlags) describe(cmd *cobra.Command) (master.Spec, error) {
 	spec := s.spec
 	if spec.Procs < 1 || s.drain <= 0 {
 		return spec, usage("as in --procs 4 --drain 30s", "--procs and --drain must be above zero")
@@ -88,6 +93,9 @@ func (s *specFlags) readStock(cmd *cobra.Command, server stock.Server, args []st
 		s.spec.Procs = server.Procs
 	}
 	spec, err := s.read(cmd)
+	if err == nil {
+		err = misused(server.CheckRoute(spec.Route))
+	}
 	if err != nil {
 		return spec, err
 	}
@@ -99,7 +107,7 @@ func (s *specFlags) readStock(cmd *cobra.Command, server stock.Server, args []st
 	if spec.Settings, err = server.Settings(words); err != nil {
 		return spec, usage(cmd.CommandPath()+" --help", "%s: %s", cmd.CommandPath(), err)
 	}
-	return spec, spec.Check()
+	return spec, misused(spec.Check())
 }
 
 const maxSettings = 512 << 10 // bytes, as many as a keeper takes
@@ -113,7 +121,7 @@ func readSettings(text string) (json.RawMessage, error) {
 			return nil, fault.Text(fault.Invalid, "read settings", path, "the file is too large")
 		}
 		if data, err = os.ReadFile(path); err != nil {
-			return nil, fault.New(fault.Invalid, "read settings", path, err)
+			return nil, fault.New(kindOfFile(err), "read settings", path, err)
 		}
 	}
 	if len(data) > 0 && !json.Valid(data) {

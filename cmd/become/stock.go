@@ -69,11 +69,11 @@ func stockCommands(parent string, more func(*pflag.FlagSet), run func(*cobra.Com
 			})
 		}
 		cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-			hint := cmd.CommandPath() + " --help"
+			err = flagError(cmd, err)
 			if free {
-				hint = "put -- in front of the program, as in " + cmd.CommandPath() + " -- /bin/cat -u"
+				return usage("put -- in front of the program, as in "+cmd.CommandPath()+" -- /bin/cat -u", "%s", err)
 			}
-			return usage(hint, "%s", err)
+			return err
 		})
 		out = append(out, cmd)
 	}

@@ -45,7 +45,7 @@ whoever dies. Its result is kept for 24 hours; see become jobs.
 		return a.with(ctx, kept, func(ctx context.Context, s *session) error {
 			to, err := a.resolve(ctx, s, aimed)
 			if err != nil {
-				return err
+				return aimed.missing(ctx, s, wantsJob, err)
 			}
 			id, err := s.Submit(ctx, queue.Spec{Digest: to.digest, Function: to.function, Format: engine.JSON, Tries: tries}, to.input)
 			if err != nil {

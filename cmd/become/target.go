@@ -83,6 +83,9 @@ func (a *app) resolve(ctx context.Context, s *session, t aim) (target, error) {
 			return out, err
 		}
 		out.digest, names, label = t.code.manifest.Digest, functions(t.code.manifest), t.code.manifest.Name
+		if len(names) == 0 {
+			return out, fault.Text(fault.NotFound, "find a function of", label, "it offers none").WithHint(serviceHint(t.code.manifest))
+		}
 	} else {
 		d, err := s.Resolve(ctx, t.name)
 		if err != nil {

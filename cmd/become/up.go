@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -53,6 +54,9 @@ may go on for ten seconds before they run again in new processes.`,
 		var err error
 		if o.LogBytes, err = confine.ParseBytes(logSize); err != nil || o.LogBytes < leastLog {
 			return usage("as in --log-size 500MB; the least is 1MB", "--log-size: %.40q is no size for a log", logSize)
+		}
+		if _, _, err := net.SplitHostPort(o.Listen); o.Listen != "" && err != nil {
+			return usage("as in --listen 127.0.0.1:4321", "--listen %q: want host:port", o.Listen)
 		}
 		if o.Workers < 0 || o.Slots < 0 || o.Replicas < 0 || memory < 0 || o.Idle < 0 {
 			return usage("become up --help", "a number below zero makes no sense")

@@ -3,6 +3,7 @@ package fault
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"strings"
 )
 
@@ -64,8 +65,12 @@ type Error struct {
 	Stack string
 }
 
-// New returns an error of a kind about an operation on id, caused by err.
+// New returns an error of a kind about an operation on id, caused by err. Of an error of the system about the file id, or one made
+// beside it to take its place, only what it says is kept: id is said already.
 func New(kind Kind, op, id string, err error) *Error {
+	if file, ok := err.(*fs.PathError); ok && id != "" && strings.HasPrefix(file.Path, id) {
+		err = file.Err
+	}
 	return &Error{Kind: kind, Op: op, ID: id, Err: err}
 }
 

@@ -87,7 +87,7 @@ func Load(path string) (*Key, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			kind = fault.NotFound
 		}
-		return nil, fault.New(kind, "read key", "", err).WithHint("make one with: become key new " + path)
+		return nil, fault.New(kind, "read key", path, err).WithHint("make one with: become key new " + path)
 	}
 	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return nil, fault.Text(fault.Denied, "read key", path, "others can read it").WithHint("chmod 600 " + path)
@@ -111,7 +111,7 @@ func Load(path string) (*Key, error) {
 func (k *Key) Save(path string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // 0600
 	if err != nil {
-		return fault.New(fault.Internal, "save key", "", err)
+		return fault.New(fault.Internal, "save key", path, err)
 	}
 	defer os.Remove(f.Name())
 	_, err = fmt.Fprintln(f, k.String())
@@ -120,10 +120,10 @@ func (k *Key) Save(path string) error {
 		err = os.Link(f.Name(), path) // fails if there is one, and is whole if it does not
 	}
 	if errors.Is(err, fs.ErrExist) {
-		return fault.New(fault.Conflict, "save key", "", err)
+		return fault.New(fault.Conflict, "save key", path, err)
 	}
 	if err != nil {
-		return fault.New(fault.Internal, "save key", "", err)
+		return fault.New(fault.Internal, "save key", path, err)
 	}
 	return nil
 }

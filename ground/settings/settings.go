@@ -43,6 +43,25 @@ type Outcome struct {
 	Rest []string
 }
 
+// ArgumentError says that the command line is wrong, not the file or the environment.
+type ArgumentError struct{ Err error }
+
+// Error implements error.
+func (e *ArgumentError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what is wrong.
+func (e *ArgumentError) Unwrap() error { return e.Err }
+
+// inArguments marks an error as one of the command line.
+func inArguments(step func() error) func() error {
+	return func() error {
+		if err := step(); err != nil {
+			return &ArgumentError{err}
+		}
+		return nil
+	}
+}
+
 // loading is one load.
 type loading struct {
 	program string
@@ -70,7 +89,7 @@ type setting struct {
 }
 
 // Load fills the struct that settings points to. fault.Invalid for what is wrong in the file, the environment or the
-// arguments; fault.Denied and others when the file cannot be read or written.
+// arguments, and an *ArgumentError if it is the last; fault.Denied and others when the file cannot be read or written.
 func Load(program string, settings any, args []string, opts *Options) (Outcome, error) {
 	l := &loading{program: program}
 	if opts != nil {
@@ -80,12 +99,12 @@ func Load(program string, settings any, args []string, opts *Options) (Outcome, 
 		return Outcome{}, err
 	}
 	if err := l.arguments(args); err != nil {
-		return Outcome{}, err
+		return Outcome{}, &ArgumentError{err}
 	}
 	if l.help {
 		return Outcome{Over: true, Text: l.usage(), File: l.out.File}, nil
 	}
-	for _, step := range []func() error{l.file, l.environment, l.given, l.command, l.finish} {
+	for _, step := range []func() error{l.file, l.environment, inArguments(l.given), inArguments(l.command), l.finish} {
 		if err := step(); err != nil {
 			return Outcome{}, err
 		}

@@ -66,7 +66,7 @@ func (r *Remote) connect(ctx context.Context) error {
 		if ctx.Err() != nil {
 			kind = fault.KindOf(ctx.Err())
 		}
-		return fault.New(kind, op, r.path, plain(err))
+		return fault.New(kind, op, r.path, fault.Reason(err))
 	}
 	conn, err := line.Client(ctx, nc, r.token, &line.Options{MaxFrame: maxRequest})
 	if err != nil {
@@ -84,13 +84,6 @@ func (r *Remote) connect(ctx context.Context) error {
 	}
 	r.nc, r.conn, r.by = nc, conn, time.Time{}
 	return nil
-}
-
-func plain(err error) error {
-	if e, ok := errors.AsType[*net.OpError](err); ok {
-		return e.Err
-	}
-	return err
 }
 
 func (r *Remote) greet(nc net.Conn, conn *line.Conn) error {

@@ -76,6 +76,8 @@ type Role struct {
 	LogLevel string `json:"log_level,omitempty"`
 	// Report says why the last edition was taken back; empty if it was not.
 	Report string `json:"report,omitempty"`
+	// Refused is the kind of that reason, as fault.Kind writes it; empty if nobody knows.
+	Refused string `json:"refused,omitempty"`
 	// Changes are the last things that were done to it, the newest last, a hundred at most.
 	Changes []Change `json:"changes,omitempty"`
 	// Revision is the store's; it grows with every change.
@@ -131,7 +133,7 @@ func (r *Role) become(e Edition) {
 		r.Before = append([]Edition{r.Now}, r.Before...)
 		r.Before = r.Before[:min(len(r.Before), historyLength)]
 	}
-	r.Now, r.Report = e, ""
+	r.Now, r.Report, r.Refused = e, "", ""
 }
 
 // rollback lets the role become the edition before, or the newest one before whose
@@ -154,10 +156,12 @@ func (e Edition) is(to string) bool {
 }
 
 // takeBack undoes edition number, which failed. It reports whether anything changed.
-func (r *Role) takeBack(number uint64, why string) bool {
+func (r *Role) takeBack(number uint64, failed error) bool {
 	if r.Now.Number != number || r.Now.Proven || r.State == Failed {
 		return false
 	}
+	why := failed.Error()
+	r.Refused = fault.KindOf(failed).String()
 	if len(r.Before) == 0 {
 		r.State, r.Report = Failed, why
 		r.note("", "failed "+why)

@@ -3,6 +3,7 @@ package role_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -136,7 +137,7 @@ func TestTakeBack_UndoesWhatIsNotProven(t *testing.T) {
 		return r
 	}
 	back := func(number uint64) {
-		if err := s.TakeBack(t.Context(), "web", number, "it died"); err != nil {
+		if err := s.TakeBack(t.Context(), "web", number, fault.Text(fault.Lost, "", "", "it died")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -286,6 +287,6 @@ func FuzzRead(f *testing.F) {
 		}
 		r.Now.What()
 		r.Now.Spec.Check()
-		s.TakeBack(t.Context(), "web", r.Now.Number, "why")
+		s.TakeBack(t.Context(), "web", r.Now.Number, errors.New("why"))
 	})
 }

@@ -32,11 +32,11 @@ func Open(ctx context.Context, b bus.Bus) (*Store, error) {
 // Get returns a role. fault.NotFound.
 func (s *Store) Get(ctx context.Context, name string) (Role, error) {
 	e, err := s.kv.Get(ctx, name)
-	if fault.KindOf(err) == fault.NotFound {
-		return Role{}, fault.Text(fault.NotFound, "find role", name, "there is none of that name").WithHint("become ps lists them")
+	if kind := fault.KindOf(err); err != nil && (kind == fault.NotFound || kind == fault.Invalid) { // or no service can have that name
+		return Role{}, fault.Text(fault.NotFound, "find service", name, "there is none of that name").WithHint("become ps lists them")
 	}
 	if err != nil {
-		return Role{}, fault.New(fault.KindOf(err), "find role", name, err)
+		return Role{}, fault.New(fault.KindOf(err), "find service", name, err)
 	}
 	return read(e)
 }
@@ -210,8 +210,8 @@ func (s *Store) SetLogLevel(ctx context.Context, name, level, by string) (Role, 
 }
 
 // TakeBack undoes an edition that failed on a node, unless another has taken its place, or it is
-// proven.
-func (s *Store) TakeBack(ctx context.Context, name string, number uint64, why string) error {
+// proven. why is kept as Role.Report and its kind as Refused.
+func (s *Store) TakeBack(ctx context.Context, name string, number uint64, why error) error {
 	_, err := s.change(ctx, name, false, func(r *Role) (bool, error) { return r.takeBack(number, why), nil })
 	return err
 }

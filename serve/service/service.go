@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
@@ -55,6 +56,16 @@ const (
 	Packets     Kind = "packets"
 	Requests    Kind = "http"
 )
+
+// CheckRoute says why a service of the kind cannot have its connections routed by a policy, see package router: fault.Invalid for one of
+// header fields when what comes is no HTTP. What accepts by itself may speak anything.
+func (k Kind) CheckRoute(policy string) error {
+	if strings.HasPrefix(policy, "header:") && (k == Connections || k == Packets) {
+		return fault.Text(fault.Invalid, "route by", policy, "the service takes "+string(k)+", which have no HTTP headers").
+			WithHint("route by least, ip or line, or leave it out")
+	}
+	return nil
+}
 
 // Service is what a process can serve as. Name and Serve are required.
 type Service struct {
@@ -154,6 +165,9 @@ func (o *Options) check(s Service, sockets []*socket.Socket) error {
 		}
 		if one.TLS && one.Listener == nil {
 			return fault.Text(fault.Invalid, "serve on", one.Network+" "+one.Addr, "TLS is for connections")
+		}
+		if err := s.Kind.CheckRoute(one.Route); err != nil {
+			return fault.New(fault.Invalid, "serve", s.Name, err)
 		}
 	}
 	return s.checkManners(o.Manners)

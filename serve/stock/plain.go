@@ -23,6 +23,7 @@ func echoServer() Server {
 			Example: `  become serve echo
   become serve echo --listen :7 --max-conns 1000`,
 		},
+		kind:    service.Connections,
 		manners: manners.Manners{MaxConns: echo.MaxConns},
 		try:     func(*none) error { return nil },
 		serve: func(ctx context.Context, sockets service.Sockets, _ *none, env Env) error {

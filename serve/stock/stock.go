@@ -98,5 +98,8 @@ func Services(env Env) []service.Service {
 // fault.Invalid.
 func (s Server) Settings(w Words) (json.RawMessage, error) { return s.settings(w) }
 
+// CheckRoute says why its connections cannot be routed by a policy; see service.Kind.
+func (s Server) CheckRoute(policy string) error { return s.service(Env{}).Kind.CheckRoute(policy) }
+
 // Check says whether the server could start with these settings on this machine, now.
 func (s Server) Check(settings json.RawMessage) error { return s.check(settings) }

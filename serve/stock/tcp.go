@@ -44,6 +44,7 @@ peer is, as with tcpserver and xinetd (TCPREMOTEIP, REMOTE_HOST). What it says o
 			Example: `  become serve inetd -- /bin/cat
   become serve inetd --listen :7 --max 20 --within 5m -- grep --line-buffered become`,
 		},
+		kind:      service.Connections,
 		arguments: func(s *Inetd, args []string) error { s.Command = args; return need(args, "PROGRAM") },
 		local: func(s *Inetd, abs func(string) string) {
 			if s.Dir = abs(s.Dir); len(s.Command) > 0 && hasSlash(s.Command[0]) {

@@ -81,7 +81,7 @@ func Connect(ctx context.Context, url string, opts *Options) (bus.Bus, error) {
 		return nil, err
 	}
 	if c.nc, err = nats.Connect(url, settings...); err != nil {
-		return nil, wrong("connect to", url, err)
+		return nil, notConnected(url, err)
 	}
 	if c.js, err = jetstream.New(c.nc); err != nil {
 		c.nc.Close()

@@ -24,6 +24,8 @@ const (
 	codeNoPeers               = 10005
 )
 
+var errNobody = errors.New("nothing answers there")
+
 // wrong turns an error of NATS into one of the fleet's. Nil stays nil.
 func wrong(op, id string, err error) error {
 	if err == nil {
@@ -35,10 +37,7 @@ func wrong(op, id string, err error) error {
 	if source, ok := errors.AsType[*sourceError](err); ok {
 		return fault.New(fault.KindOf(source.err), op, id, source.err)
 	}
-	if i := strings.Index(id, "@"); i >= 0 { // never show a password
-		id = id[i+1:]
-	}
-	e := fault.New(kindOf(err), op, id, plain(err))
+	e := fault.New(kindOf(err), op, shown(id), plain(err))
 	switch e.Kind {
 	case fault.Denied:
 		e.WithHint("the key is not that of this fleet: give the right one with --key or BECOME_KEY")
@@ -46,6 +45,20 @@ func wrong(op, id string, err error) error {
 		e.WithHint("the store is full: free disk space, or wait until jobs are done")
 	}
 	return e
+}
+
+// notConnected says why there is no connection, and what may be done.
+func notConnected(url string, err error) error {
+	if errors.Is(err, nats.ErrNoServers) {
+		return fault.New(fault.Lost, "connect to", shown(url), errNobody).
+			WithHint("is the node there up, with --listen for other machines? become nodes says there where it is")
+	}
+	return wrong("connect to", url, fault.Reason(err))
+}
+
+// shown is an address without a password.
+func shown(id string) string {
+	return id[strings.Index(id, "@")+1:]
 }
 
 // plain is what the server said, without codes.

@@ -47,7 +47,7 @@ func Dial(ctx context.Context, addr string) (*Client, error) {
 		if ctx.Err() != nil {
 			kind = fault.KindOf(ctx.Err())
 		}
-		return nil, fault.New(kind, "connect to", addr, err)
+		return nil, fault.New(kind, "connect to", addr, fault.Reason(err))
 	}
 	return NewClient(conn), nil
 }

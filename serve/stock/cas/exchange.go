@@ -77,8 +77,5 @@ func exchangeFault(ctx context.Context, op, address string, err error) error {
 	if ctx.Err() != nil {
 		return fault.New(fault.KindOf(ctx.Err()), op, address, context.Cause(ctx))
 	}
-	if e, ok := errors.AsType[*net.OpError](err); ok {
-		err = e.Err
-	}
-	return fault.New(fault.Lost, op, address, err)
+	return fault.New(fault.Lost, op, address, fault.Reason(err))
 }

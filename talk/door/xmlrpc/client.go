@@ -47,7 +47,7 @@ func Call(ctx context.Context, client *http.Client, address, method string, para
 		if ctx.Err() != nil {
 			return nil, fault.New(fault.KindOf(ctx.Err()), op, method, context.Cause(ctx))
 		}
-		return nil, fault.New(fault.Lost, op, method, err)
+		return nil, fault.New(fault.Lost, op, method+" at "+u.Host, fault.Reason(err)).WithHint("is a server there? the address is " + u.String())
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
