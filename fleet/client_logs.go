@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
@@ -123,69 +122,4 @@ func (f *Fleet) gatherLogs(ctx context.Context, known int, q roster.LogQuery, ta
 		err = fault.Text(fault.Remote, opLogs, "", wrong)
 	}
 	return err
-}
-
-// settle is how long a followed line waits for older ones of other nodes.
-const settle = 100 * time.Millisecond
-
-// FollowLogs calls f with the lines that q selects, the newest Count of those that are there
-// and then each new one, until ctx ends or f returns an error. Lines of several nodes are in order of
-// time as far as they arrive within a moment of each other.
-func (f *Fleet) FollowLogs(ctx context.Context, q roster.LogQuery, show func(roster.LogLine) error) error {
-	arrived := make(chan roster.LogChunk, 256)
-	over := make(chan struct{})
-	defer close(over)
-	inbox, stop := f.bus.Inbox(), f.bus.Inbox()
-	sub, err := f.bus.Subscribe(inbox, "", func(m bus.Message) {
-		var c roster.LogChunk
-		if json.Unmarshal(m.Data, &c) != nil {
-			return
-		}
-		select {
-		case arrived <- c:
-		case <-over:
-		}
-	})
-	if err != nil {
-		return err
-	}
-	defer sub.Unsubscribe()
-	defer f.bus.Publish(stop, nil)
-	q.Follow, q.Stop, q.Page = true, stop, 0
-	data, err := json.Marshal(q)
-	if err != nil {
-		return err
-	}
-	if err := f.bus.Send(bus.Message{Subject: roster.SubjectLogs, Reply: inbox, Data: data}); err != nil {
-		return err
-	}
-	return showSettled(ctx, arrived, show)
-}
-
-// showSettled calls show with the lines that arrive, each after a moment, in order of time.
-func showSettled(ctx context.Context, arrived <-chan roster.LogChunk, show func(roster.LogLine) error) error {
-	var held []roster.LogLine
-	var due <-chan time.Time
-	for {
-		select {
-		case <-ctx.Done():
-			return fault.New(fault.KindOf(ctx.Err()), "follow logs", "", context.Cause(ctx))
-		case c := <-arrived:
-			if c.Wrong != "" {
-				return fault.Text(fault.Remote, "follow logs", "", c.Wrong)
-			}
-			held = append(held, c.Lines...)
-			if due == nil {
-				due = time.After(settle)
-			}
-		case <-due:
-			sortLines(held)
-			for _, l := range held {
-				if err := show(l); err != nil {
-					return err
-				}
-			}
-			held, due = nil, nil
-		}
-	}
 }

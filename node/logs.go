@@ -1,7 +1,6 @@
 package node
 
 import (
-	"context"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -159,26 +158,16 @@ func (a *logAnswer) page(q roster.LogQuery, query logs.Query) error {
 	return err
 }
 
-// followAtMost ends a follower that never said stop: its process may be gone.
-const followAtMost = 12 * time.Hour
-
 // all answers with the newest lines, and what comes then if q.Follow says so.
 func (a *logAnswer) all(q roster.LogQuery, query logs.Query) error {
-	ctx, cancel := context.WithTimeout(a.n.ctx, followAtMost)
-	defer cancel()
-	add := func(l logs.Line) error {
+	if q.Follow && q.Stop != "" {
+		return a.follow(q, query)
+	}
+	return a.n.logs.Read(a.n.ctx, query, func(l logs.Line) error {
 		a.take(l)
-		if q.Follow || len(a.chunk.Lines) >= logChunk || a.bytes > chunkBytes {
+		if len(a.chunk.Lines) >= logChunk || a.bytes > chunkBytes {
 			return a.flush()
 		}
 		return nil
-	}
-	if !q.Follow || q.Stop == "" {
-		return a.n.logs.Read(ctx, query, add)
-	}
-	s, err := a.n.bus.Subscribe(q.Stop, "", func(bus.Message) { cancel() })
-	if err == nil {
-		defer s.Unsubscribe()
-	}
-	return a.n.logs.Follow(ctx, query, add)
+	})
 }

@@ -3,13 +3,16 @@
 package node_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/universal-server/become/fleet"
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/home"
@@ -21,7 +24,15 @@ import (
 // logged makes a node's home whose log has the lines of every step-th of n milliseconds.
 func logged(t *testing.T, began time.Time, first, step, n int) (dir string) {
 	t.Helper()
-	h, err := home.Open(t.TempDir())
+	dir = t.TempDir()
+	write(t, dir, began, first, step, n)
+	return dir
+}
+
+// write adds lines to the log of a home.
+func write(t *testing.T, dir string, began time.Time, first, step, n int) {
+	t.Helper()
+	h, err := home.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +56,6 @@ func logged(t *testing.T, began time.Time, first, step, n int) (dir string) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return h.Dir()
 }
 
 // The logs of several nodes are one, in order of time, however long they are.
@@ -170,5 +180,63 @@ func TestLogs_WhoSearchesSaysSo(t *testing.T) {
 		if c.End {
 			break
 		}
+	}
+}
+
+// Who follows goes on where he was when a node is back, though lines came meanwhile: each comes once.
+func TestLogs_FollowingGoesOnWithANodeThatIsBack(t *testing.T) {
+	began := time.Now().Add(-time.Minute).UTC().Truncate(time.Millisecond)
+	dir := logged(t, began, 0, 1, 10)
+	one, _ := start(t, node.Options{})
+	begin := func() *node.Node {
+		n, err := node.Start(t.Context(), node.Options{Home: dir, URL: one.URL(), Key: one.KeyText()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { n.Kill() })
+		return n
+	}
+	two := begin()
+	ctx, cancel := context.WithCancel(soon(t))
+	defer cancel()
+	seen, news := make(chan string, 100), make(chan bool, 10)
+	var following sync.WaitGroup
+	following.Go(func() {
+		w := fleet.LogFollower{
+			Query: roster.LogQuery{Node: two.ID()},
+			Show:  func(l roster.LogLine) error { seen <- l.Text; return nil },
+			Tell:  func(_ string, back bool) { news <- back },
+		}
+		if err := w.Run(ctx, newCrew(t, one).f); fault.KindOf(err) != fault.Canceled {
+			t.Error(err)
+		}
+	})
+	defer following.Wait()
+	defer cancel()
+	expect := func(first, n int) {
+		t.Helper()
+		for i := first; i < n; i++ {
+			if got := <-seen; i%100 > 0 && got != fmt.Sprint("line ", i) {
+				t.Fatalf("got %q, want line %d", got, i)
+			}
+		}
+	}
+	expect(0, 10)
+	for round := 1; round <= 2; round++ {
+		two.Kill()
+		if <-news {
+			t.Fatal("it is back, and was not away")
+		}
+		write(t, dir, began, 10*round, 1, 10*round+10)
+		two = begin()
+		if !<-news {
+			t.Fatal("it is away again")
+		}
+		expect(10*round, 10*round+10)
+	}
+	select {
+	case text := <-seen:
+		t.Errorf("then came %q", text)
+	default:
 	}
 }

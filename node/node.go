@@ -106,21 +106,22 @@ func (o *Options) setDefaults() {
 
 // Node is a running node. Stop it.
 type Node struct {
-	opts     Options
-	started  time.Time
-	home     *home.Home
-	key      *key.Key
-	server   *embed.Server // nil when another bus was joined
-	url      string
-	bus      bus.Bus
-	store    *bundle.Store
-	cache    *bundle.Cache
-	logs     *logs.Store
-	stores   fleet.Stores
-	machine  string
-	full     atomic.Pointer[string] // why new jobs are refused
-	services *services
-	lineTCP  string // address for the workers' TLS listeners; empty: none
+	opts      Options
+	started   time.Time
+	home      *home.Home
+	key       *key.Key
+	server    *embed.Server // nil when another bus was joined
+	url       string
+	bus       bus.Bus
+	store     *bundle.Store
+	cache     *bundle.Cache
+	logs      *logs.Store
+	followers followers
+	stores    fleet.Stores
+	machine   string
+	full      atomic.Pointer[string] // why new jobs are refused
+	services  *services
+	lineTCP   string // address for the workers' TLS listeners; empty: none
 
 	ctx    context.Context // ends with Stop
 	cancel context.CancelFunc

@@ -20,16 +20,6 @@ func flagError(cmd *cobra.Command, err error) error {
 		reason, hint := whatFlagWants(f, bad.Unwrap())
 		return usage(cmp.Or(hint, help), "--%s %q: %s", f.Name, bad.GetValue(), reason)
 	}
-	if bad, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
-		return usage(help, "--%s needs a value", bad.GetFlag().Name)
-	}
-	if bad, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		name := "--" + bad.GetSpecifiedName()
-		if bad.GetSpecifiedShortnames() != "" {
-			name = "-" + bad.GetSpecifiedName()
-		}
-		return usage(help, "%s has no flag %s", cmd.CommandPath(), name)
-	}
 	return usage(help, "%s", err)
 }
 

@@ -10,6 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/home"
 	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/work/roster"
 )
@@ -22,7 +25,7 @@ func (a *app) logsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "logs [NAME|BUNDLE|WORKER]", Short: "Print what processes print", Args: wants(0, 1, "one NAME at most"),
 		Long: `Print what processes have printed in the last five minutes, of all nodes, in order of time; with -f go on as they
-print more. NAME is a service, a deployment or a program, BUNDLE the beginning of a digest, WORKER that of a worker's id.
+print more, also with a node that was restarted meanwhile. NAME is a service, a deployment or a program, BUNDLE the beginning of a digest, WORKER that of a worker's id.
 
 Another beginning: --back 1d, --from 2026-11-21T13:28, --last HOUR (the hour that it is), or --start -1 (the newest
 start of the service's first process, see become history; 0 is the oldest that is known). The end is now, for --start the next start, or: --to
@@ -48,9 +51,7 @@ has its tag and its object (see become serve --help); ! marks what else went to 
 		if err := p.read(&w, sample); err != nil {
 			return err
 		}
-		return a.with(cmd.Context(), running, func(ctx context.Context, s *session) error {
-			return p.run(ctx, s, &w, unguard(args))
-		})
+		return p.print(cmd.Context(), &w, unguard(args))
 	}
 	return cmd
 }
@@ -66,11 +67,56 @@ type logPrinter struct {
 	node   string   // the one whose lines came until now
 	many   bool     // there are several
 
-	printed int
+	printed  int
+	follower fleet.LogFollower
 }
 
 // errEnough ends the printing.
 var errEnough = errors.New("enough lines were printed")
+
+// print prints what there is, and with -f goes on, with the next node when this one has ended.
+func (p *logPrinter) print(ctx context.Context, w *logWindow, args []string) error {
+	do := func(ctx context.Context, s *session) error { return p.run(ctx, s, w, args) }
+	for {
+		err := p.with(ctx, running, do)
+		if !p.follow || !errors.Is(err, errGone) {
+			return err
+		}
+		if err := p.awaitNode(ctx); err != nil {
+			return err
+		}
+		do = func(ctx context.Context, s *session) error { return p.ended(ctx, p.follower.Run(ctx, s.Fleet)) }
+	}
+}
+
+// awaitNode waits until a node runs in the home again.
+func (p *logPrinter) awaitNode(ctx context.Context) error {
+	fmt.Fprintln(p.err, "become: the node has ended: what it has follows when it is back")
+	tick := time.NewTicker(lookEvery / 4)
+	defer tick.Stop()
+	for {
+		if _, there, err := home.Find(p.homeDir()); there && err == nil {
+			fmt.Fprintln(p.err, "become: the node is back")
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return p.ended(ctx, p.why(ctx, fault.New(fault.KindOf(ctx.Err()), "follow logs", "", ctx.Err())))
+		}
+	}
+}
+
+// ended makes of an error how the command ends.
+func (p *logPrinter) ended(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, errEnough):
+		return nil
+	case errors.Is(context.Cause(ctx), errInterrupted):
+		return exitError(exitInterrupted)
+	}
+	return err
+}
 
 func (p *logPrinter) run(ctx context.Context, s *session, w *logWindow, args []string) error {
 	begin, end, err := w.bounds(ctx, s, args, time.Now())
@@ -82,21 +128,17 @@ func (p *logPrinter) run(ctx context.Context, s *session, w *logWindow, args []s
 	p.left = cmp.Or(w.count, -1)
 	switch {
 	case p.follow:
-		err = s.FollowLogs(ctx, p.query, p.show)
+		p.follower = fleet.LogFollower{Query: p.query, Show: p.show, Tell: p.tellAway}
+		err = p.follower.Run(ctx, s.Fleet)
 	case w.newest > 0:
 		err = p.showNewest(ctx, s)
 	default:
 		err = s.ReadLogs(ctx, s.known(), p.query, p.show)
 	}
-	switch {
-	case errors.Is(err, errEnough):
-		return nil
-	case errors.Is(context.Cause(ctx), errInterrupted):
-		return exitError(exitInterrupted)
-	case err == nil && p.printed == 0 && !p.json:
+	if err == nil && p.printed == 0 && !p.json {
 		fmt.Fprintln(p.err, "nothing was printed"+by(args)+w.words())
 	}
-	return err
+	return p.ended(ctx, err)
 }
 
 func (p *logPrinter) showNewest(ctx context.Context, s *session) error {
@@ -110,6 +152,15 @@ func (p *logPrinter) showNewest(ctx context.Context, s *session) error {
 		}
 	}
 	return err
+}
+
+// tellAway tells that a node is away, or back.
+func (p *logPrinter) tellAway(node string, back bool) {
+	if back {
+		fmt.Fprintf(p.err, "become: node %s is back\n", node)
+		return
+	}
+	fmt.Fprintf(p.err, "become: node %s does not answer: what it has follows when it is back\n", node)
 }
 
 // by is what nothing was printed by.

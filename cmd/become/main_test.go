@@ -79,7 +79,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"bg": startJob, "until": awaitOutput, "sig": signalJob, "ended": awaitEnd, "ask": askSocket, "answers": askAgain,
+			"bg": startJob, "until": awaitOutput, "once": saidOnce, "sig": signalJob, "ended": awaitEnd, "ask": askSocket, "answers": askAgain,
 			"manager": startManager, "activate": startActivated, "code": exitsWith, "eventually": eventually, "save": save, "json": isJSON, "jsonl": areJSON,
 		},
 	})
@@ -260,6 +260,17 @@ func awaitOutput(ts *testscript.TestScript, neg bool, args []string) {
 		case <-late:
 			ts.Fatalf("%s did not say %s but:\n%s", args[0], args[1], said)
 		}
+	}
+}
+
+// saidOnce fails unless exactly one line of what a process has said matches.
+func saidOnce(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: once NAME REGEXP")
+	}
+	said, _ := find(ts, args[0]).said()
+	if n := len(regexp.MustCompile("(?m)"+args[1]).FindAllString(said, -1)); n != 1 {
+		ts.Fatalf("%s said it %d times:\n%s", args[0], n, said)
 	}
 }
 

@@ -16,7 +16,8 @@
 //     A crash of the process loses no more than that; a power cut may lose
 //     what the system had not written yet. A record torn by a crash is dropped.
 //   - [Store.Follow] delivers each line once, at the seam between old and new too. A
-//     follower so slow that lines were deleted before it read them is told so.
+//     follower so slow that lines were deleted before it read them is told so. One that ends can begin behind any line again, in
+//     another life of the store too ([Store.FollowFrom]).
 //   - A sink holds one line of at most [MaxLine] bytes in memory. Above its budget it drops
 //     whole lines and says how many; it never makes a process wait for longer than
 //     a write to the disk takes.

@@ -503,3 +503,83 @@ func BenchmarkSink(b *testing.B) {
 		k.Write(line)
 	}
 }
+
+// A follower that ends behind any line and begins there again, with another store on the folder, misses nothing and gets nothing twice.
+func TestFollowFrom_GoesOnBehindEachLine(t *testing.T) {
+	const n = 40
+	opts := &logs.Options{SegmentBytes: 500}
+	dir, done := t.TempDir(), errors.New("done")
+	s := open(t, dir, opts)
+	add(t, s, numbers(0, n)...)
+	var places []logs.Position
+	follow := func(from *logs.Position, most int) (got []string) {
+		t.Helper()
+		if most == 0 {
+			return nil
+		}
+		err := s.FollowFrom(t.Context(), logs.Query{Count: most}, from, func(l logs.Line, at logs.Position) error {
+			if got = append(got, l.Text); from == nil {
+				places = append(places, at)
+			}
+			if len(got) == most {
+				return done
+			}
+			return nil
+		})
+		if err != done {
+			t.Fatal(err)
+		}
+		return got
+	}
+	check(t, "from the beginning", follow(nil, n), numbers(0, n))
+	s.Close()
+	s = open(t, dir, opts)
+	add(t, s, numbers(n, n+5)...)
+	for i, at := range places {
+		check(t, fmt.Sprint("behind line ", i), follow(&at, n+5-i-1), numbers(i+1, n+5))
+	}
+	check(t, "before the first", follow(&logs.Position{}, n+5), numbers(0, n+5))
+}
+
+// What a power cut took from the end of the log is not taken for what follows.
+func TestFollowFrom_BeginsAtTheEndWhenThatWasCut(t *testing.T) {
+	s := open(t, t.TempDir(), nil)
+	add(t, s, "there")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var got []string
+	var following sync.WaitGroup
+	following.Go(func() {
+		err := s.FollowFrom(ctx, logs.Query{}, &logs.Position{Segment: 1, Offset: 1 << 20}, func(l logs.Line, _ logs.Position) error {
+			if got = append(got, l.Text); l.Text == "last" {
+				cancel()
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	for ctx.Err() == nil { // the follower may begin behind some of them
+		add(t, s, "last")
+		texts(t, s, logs.Query{Count: 1})
+	}
+	following.Wait()
+	check(t, "lines", got[:1], []string{"last"})
+}
+
+func TestFollowFrom_SaysWhatWasDeletedMeanwhile(t *testing.T) {
+	s := open(t, t.TempDir(), &logs.Options{MaxBytes: 1000})
+	add(t, s, numbers(0, 100)...)
+	texts(t, s, logs.Query{Count: 1})
+	told := errors.New("told")
+	err := s.FollowFrom(t.Context(), logs.Query{}, &logs.Position{Segment: 1}, func(l logs.Line, _ logs.Position) error {
+		if l.Stream == logs.Node && strings.Contains(l.Text, "lost") {
+			return told
+		}
+		return nil
+	})
+	if err != told {
+		t.Errorf("got %v, want to be told", err)
+	}
+}

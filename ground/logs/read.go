@@ -42,17 +42,26 @@ func (s *Store) Read(ctx context.Context, q Query, f func(Line) error) error {
 	if v.closed {
 		return errClosed()
 	}
-	_, err := s.readView(ctx, v, &q, f)
+	_, err := s.readView(ctx, v, &q, func(l Line, _ position) error { return f(l) })
 	return err
 }
+
+// each is called with a line and where it ends.
+type each func(Line, position) error
 
 // Follow does what Read does and goes on with each new line that q selects,
 // until ctx ends or q.Until has passed: then it returns nil. Other ends are an
 // error of f, which is returned as it is, and fault.Lost when the store is closed.
 func (s *Store) Follow(ctx context.Context, q Query, f func(Line) error) error {
+	return s.FollowFrom(ctx, q, nil, func(l Line, _ Position) error { return f(l) })
+}
+
+// FollowFrom does what Follow does and tells f where each line ends: who begins there, after another Open too, gets what comes behind
+// it, each line once. from is such a place, and q.Count is not heeded then; nil: as Follow begins.
+func (s *Store) FollowFrom(ctx context.Context, q Query, from *Position, f func(Line, Position) error) error {
 	s.countFollower(1)
 	defer s.countFollower(-1)
-	err := s.follow(ctx, &q, f)
+	err := s.follow(ctx, &q, from, func(l Line, p position) error { return f(l, Position{p.num, p.off}) })
 	if ctx.Err() != nil && (err == nil || fault.KindOf(err) == fault.KindOf(ctx.Err())) {
 		return nil
 	}
@@ -65,17 +74,17 @@ func (s *Store) countFollower(n int) {
 	s.follows += n
 }
 
-func (s *Store) follow(ctx context.Context, q *Query, f func(Line) error) error {
+func (s *Store) follow(ctx context.Context, q *Query, begin *Position, f each) error {
 	until := untilTimer(q)
 	defer until.Stop()
 	v := s.look()
-	lost, err := s.readView(ctx, v, q, f)
+	lost, err := s.begin(ctx, v, q, begin, f)
 	for ended := false; err == nil && !ended; {
 		if v.closed {
 			return errClosed()
 		}
 		if lost {
-			if err := f(Line{Time: time.Now().UTC(), Stream: Node, Text: "[lines lost: reading was slower than logging]"}); err != nil {
+			if err := f(Line{Time: time.Now().UTC(), Stream: Node, Text: "[lines lost: reading was slower than logging]"}, v.end); err != nil {
 				return err
 			}
 		}
@@ -105,7 +114,20 @@ func untilTimer(q *Query) *time.Timer {
 	return time.NewTimer(time.Until(q.Until))
 }
 
-func (s *Store) readView(ctx context.Context, v view, q *Query, f func(Line) error) (lost bool, err error) {
+// begin delivers what is there already, behind a position if there is one.
+func (s *Store) begin(ctx context.Context, v view, q *Query, at *Position, f each) (lost bool, err error) {
+	if at == nil {
+		return s.readView(ctx, v, q, f)
+	}
+	from := position{at.Segment, at.Offset}
+	if v.end.before(from) { // a power cut took what was behind it
+		from = v.end
+	}
+	lost, err = s.forward(ctx, v, from, q, f)
+	return lost || from.before(v.deleted) || from.num > 0 && from.num < v.segs[0].num, err
+}
+
+func (s *Store) readView(ctx context.Context, v view, q *Query, f each) (lost bool, err error) {
 	if q.Count < 0 {
 		return false, nil
 	}
@@ -120,7 +142,7 @@ func (s *Store) readView(ctx context.Context, v view, q *Query, f func(Line) err
 
 // forward calls f with the selected lines from a position on. lost is set when
 // segments were deleted before they could be read.
-func (s *Store) forward(ctx context.Context, v view, from position, q *Query, f func(Line) error) (lost bool, err error) {
+func (s *Store) forward(ctx context.Context, v view, from position, q *Query, f each) (lost bool, err error) {
 	for i := range v.segs {
 		g := &v.segs[i]
 		if g.num < from.num || g.outside(q) {
@@ -138,16 +160,18 @@ func (s *Store) forward(ctx context.Context, v view, from position, q *Query, f 
 		if err != nil {
 			return lost, err
 		}
-		if err := s.deliver(ctx, g, data, off == 0, q, f); err != nil {
+		if err := s.deliver(ctx, g, data, off, q, f); err != nil {
 			return lost, err
 		}
 	}
 	return lost, nil
 }
 
-// deliver calls f with the selected lines of a segment's data.
-func (s *Store) deliver(ctx context.Context, g *segment, data []byte, whole bool, q *Query, f func(Line) error) error {
+// deliver calls f with the selected lines of a segment's data, which begins at off.
+func (s *Store) deliver(ctx context.Context, g *segment, data []byte, off int64, q *Query, f each) error {
+	whole := off == 0
 	for b := range bytes.Lines(data) {
+		off += int64(len(b))
 		l, ok := parse(b)
 		if !ok {
 			continue
@@ -159,7 +183,7 @@ func (s *Store) deliver(ctx context.Context, g *segment, data []byte, whole bool
 		if err := ctx.Err(); err != nil {
 			return readError(err)
 		}
-		if err := f(l); err != nil {
+		if err := f(l, position{g.num, off}); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,13 @@ type LogQuery struct {
 
 	Follow bool   `json:"follow,omitempty"` // keep sending new lines until Stop subject gets a message
 	Stop   string `json:"stop,omitempty"`   // subject that ends following
+	// Stream, if it is not 0, is in each chunk of the answer to Follow, of which there is one every LogBeat at least. With After they are the lines
+	// from there on, however many.
+	Stream uint64 `json:"stream,omitempty"`
 }
+
+// LogBeat is how often who is followed says that it is there.
+const LogBeat = 500 * time.Millisecond
 
 // LogPosition is a place in a node's log.
 type LogPosition struct {
@@ -51,6 +57,9 @@ type LogChunk struct {
 	// Next is where the next page begins; nil if there is none.
 	Next *LogPosition `json:"next,omitempty"`
 	End  bool         `json:"end,omitempty"`
+	// Stream is the question's, and At where the last of the lines ends. Both are of Follow.
+	Stream uint64       `json:"stream,omitempty"`
+	At     *LogPosition `json:"at,omitempty"`
 	// Wrong says why there is no answer.
 	Wrong string `json:"wrong,omitempty"`
 }

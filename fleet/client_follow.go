@@ -1,0 +1,188 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/work/roster"
+)
+
+const (
+	opFollow = "follow logs"
+	// settle is how long a followed line waits for older ones of other nodes.
+	settle = 100 * time.Millisecond
+	// silentAfter is how long a node may say nothing until it counts as away.
+	silentAfter = 4 * roster.LogBeat
+	// askAgainMost is the longest pause between two questions to a node that is away.
+	askAgainMost = 8 * time.Second
+)
+
+// LogFollower shows what processes print as they print it. Set its fields before the first Run.
+type LogFollower struct {
+	// Query selects the lines: the newest Count of those that are there, and then each new one.
+	Query roster.LogQuery
+	// Show gets them. Lines of several nodes are in order of time as far as they arrive within a moment of each other.
+	Show func(roster.LogLine) error
+	// Tell hears when a node is away, and when it is back. Nil: nobody does.
+	Tell func(node string, back bool)
+
+	f      *Fleet
+	inbox  string
+	stop   string
+	stream uint64 // the newest question's
+	nodes  map[string]*followed
+	held   []roster.LogLine // until they are settled
+}
+
+// Run follows the nodes of a fleet until ctx ends or Show returns an error. A node that is restarted, or is away for a while, is waited
+// for, and goes on where it was: no line comes twice, and none is left out that it still has. So does a node that another Run knew, maybe by
+// another connection. Nodes that join the fleet later are not followed. One Run at a time.
+func (w *LogFollower) Run(ctx context.Context, f *Fleet) error {
+	w.f, w.inbox, w.stop = f, f.bus.Inbox(), f.bus.Inbox()
+	arrived := make(chan roster.LogChunk, 256)
+	over := make(chan struct{})
+	defer close(over)
+	sub, err := f.bus.Subscribe(w.inbox, "", func(m bus.Message) {
+		var c roster.LogChunk
+		if json.Unmarshal(m.Data, &c) != nil {
+			return
+		}
+		select {
+		case arrived <- c:
+		case <-over:
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer sub.Unsubscribe()
+	defer f.bus.Publish(w.stop, nil)
+	if err := w.begin(); err != nil {
+		return err
+	}
+	return w.run(ctx, arrived)
+}
+
+// begin asks all nodes, and those that are known already where they were.
+func (w *LogFollower) begin() error {
+	if w.nodes == nil {
+		w.nodes = map[string]*followed{}
+	}
+	if err := w.ask(w.Query); err != nil {
+		return err
+	}
+	for id, n := range w.nodes {
+		n.heard, n.away = time.Now(), false
+		w.askAgain(id, n, n.heard)
+	}
+	return nil
+}
+
+func (w *LogFollower) told(node string, back bool) {
+	if w.Tell != nil {
+		w.Tell(node, back)
+	}
+}
+
+// followed is a node.
+type followed struct {
+	stream uint64 // what is taken from it; 0: all, from one of an older version, which does not beat
+	at     *roster.LogPosition
+	heard  time.Time
+	away   bool
+	again  time.Time // when it is asked again
+	pause  time.Duration
+}
+
+// ask sends a question of a stream of its own.
+func (w *LogFollower) ask(q roster.LogQuery) error {
+	w.stream++
+	q.Follow, q.Stop, q.Page, q.Stream = true, w.stop, 0, w.stream
+	data, err := json.Marshal(q)
+	if err != nil {
+		return err
+	}
+	return w.f.bus.Send(bus.Message{Subject: roster.SubjectLogs, Reply: w.inbox, Data: data})
+}
+
+func (w *LogFollower) run(ctx context.Context, arrived <-chan roster.LogChunk) error {
+	look := time.NewTicker(roster.LogBeat)
+	defer look.Stop()
+	var due <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return fault.New(fault.KindOf(ctx.Err()), opFollow, "", context.Cause(ctx))
+		case c := <-arrived:
+			if c.Wrong != "" {
+				return fault.Text(fault.Remote, opFollow, "", c.Wrong)
+			}
+			w.take(c)
+			if due == nil && len(w.held) > 0 {
+				due = time.After(settle)
+			}
+		case <-look.C:
+			if len(arrived) == 0 { // else who is slow is us
+				w.look(time.Now())
+			}
+		case <-due:
+			due = nil
+			sortLines(w.held)
+			for _, l := range w.held {
+				if err := w.Show(l); err != nil {
+					return err
+				}
+			}
+			w.held = nil
+		}
+	}
+}
+
+// take holds the lines of a chunk, unless it answers an older question.
+func (w *LogFollower) take(c roster.LogChunk) {
+	n := w.nodes[c.Node]
+	if n == nil {
+		n = &followed{stream: c.Stream}
+		w.nodes[c.Node] = n
+	}
+	if c.Stream != n.stream {
+		return
+	}
+	if n.heard = time.Now(); n.away {
+		n.away = false
+		w.told(c.Node, true)
+	}
+	if c.At != nil {
+		n.at = c.At
+	}
+	w.held = append(w.held, c.Lines...)
+}
+
+// look asks the nodes that are away where they were.
+func (w *LogFollower) look(now time.Time) {
+	for id, n := range w.nodes {
+		if n.stream == 0 || !n.away && now.Sub(n.heard) < silentAfter {
+			continue
+		}
+		if !n.away {
+			n.away, n.again, n.pause = true, now, 0
+			w.told(id, false)
+		}
+		if !now.Before(n.again) {
+			w.askAgain(id, n, now)
+		}
+	}
+}
+
+func (w *LogFollower) askAgain(id string, n *followed, now time.Time) {
+	q := w.Query
+	q.Node, q.After = id, n.at
+	if w.ask(q) == nil { // else there is no bus, either
+		n.stream = w.stream
+	}
+	n.pause = min(askAgainMost, max(roster.LogBeat, 2*n.pause))
+	n.again = now.Add(n.pause)
+}
