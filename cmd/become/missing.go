@@ -80,6 +80,9 @@ func missing(ctx context.Context, s *session, what string, want wanted, err erro
 	if fault.KindOf(err) != fault.NotFound {
 		return err
 	}
+	if m, bad := matcher(what); m != nil || bad != nil { // a pattern is no name
+		return err
+	}
 	all, bad := takeInventory(ctx, s)
 	if bad != nil {
 		return err

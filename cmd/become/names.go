@@ -74,7 +74,8 @@ func (a *app) printNames(all []deployed) error {
 }
 
 func (a *app) rmCommand() *cobra.Command {
-	return &cobra.Command{
+	var except []string
+	cmd := &cobra.Command{
 		Use: "rm NAME...", Short: "Remove names", Args: wants(1, -1, "a NAME"),
 		Long: `Remove names. Functions: what runs finishes; the bundles stay, and so do their jobs. Services: their
 processes drain, their sockets are closed.
@@ -82,7 +83,7 @@ processes drain, their sockets are closed.
 		Example: "  become rm square\n  become rm 'crunch-*'", ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			chosen, err := selecting(args)
+			chosen, err := selecting(args, except)
 			if err != nil {
 				return err
 			}
@@ -103,6 +104,8 @@ processes drain, their sockets are closed.
 			})
 		},
 	}
+	addExcept(cmd.Flags(), &except)
+	return cmd
 }
 
 // selected returns the names of functions and services that are chosen.

@@ -10,43 +10,44 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/serve/role"
 	"github.com/universal-server/become/work/roster"
 )
 
 func (a *app) psCommand() *cobra.Command {
 	var long bool
+	var except []string
 	cmd := &cobra.Command{
-		Use: "ps [NAME]", Aliases: []string{"status"}, Short: "List services and worker processes", Args: wants(0, 1, "one NAME at most"),
-		Long: `List the services and the worker processes of all nodes: with NAME those of one service, with its processes,
-or of one bundle. With -l the processes of every service: PID, memory, processor time and how long it has run. A bundle that failed to start is listed too, with the reason. --json lists both: what has
+		Use: "ps [NAME...]", Aliases: []string{"status"}, Short: "List services and worker processes",
+		Long: `List the services and the worker processes of all nodes: with NAMEs those of these services, with their processes,
+or of these bundles. With -l the processes of every service: PID, memory, processor time and how long it has run. A bundle that failed to
+start is listed too, with the reason; a service that failed, until it is deployed again or removed. --json lists both: what has
 sockets is a service.
 ` + patternHelp,
-		Example: "  become ps\n  become ps -l\n  become ps 'crunch-*'\n  become ps --json | jq '.[] | select(.state == \"failed\")'", ValidArgsFunction: a.completeName,
+		Example: "  become ps\n  become ps -l\n  become ps 'crunch-*'\n  become ps --except 'crunch-*'\n  become ps --json | jq '.[] | select(.state == \"failed\")'", ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
-			chosen, err := selecting(args)
+			chosen, err := selecting(args, except)
 			if err != nil {
 				return err
 			}
 			return a.with(ctx, running, func(ctx context.Context, s *session) error {
-				services, err := askRoles(ctx, s)
-				if err != nil {
+				var all listing
+				if all.services, err = askRoles(ctx, s); err != nil {
 					return err
 				}
-				procs, err := processes(ctx, s)
-				if err != nil {
+				if all.procs, err = processes(ctx, s); err != nil {
 					return err
 				}
-				if len(args) > 0 {
-					services = slices.DeleteFunc(services, func(r nodeRole) bool { return !chosen.has(r.Name) })
-					if procs, err = only(ctx, s, args[0], chosen, procs); err != nil && len(services) == 0 {
-						return missing(ctx, s, args[0], wantsAny, err)
-					}
+				if err = all.narrow(ctx, s, chosen); err != nil {
+					return err
 				}
-				return a.ps(services, procs, long || len(args) > 0)
+				return a.ps(all.services, all.procs, long || len(args) > 0)
 			})
 		},
 	}
+	addExcept(cmd.Flags(), &except)
 	cmd.Flags().BoolVarP(&long, "long", "l", false, "list the processes of services too")
 	return cmd
 }
@@ -84,13 +85,29 @@ func (a *app) ps(services []nodeRole, procs []proc, whole bool) error {
 			a.wholeReasons(services)
 		}
 	}
-	if len(procs) == 0 {
-		return nil
+	if len(procs) > 0 {
+		if len(services) > 0 {
+			fmt.Fprintln(a.out)
+		}
+		if err := psTable(newTable(a.out, psHead...), procs).flush(); err != nil {
+			return err
+		}
 	}
-	if len(services) > 0 {
-		fmt.Fprintln(a.out)
+	a.hintFailed(services)
+	return nil
+}
+
+// hintFailed says what can be done with services that have failed for good.
+func (a *app) hintFailed(services []nodeRole) {
+	var failed []string
+	for _, r := range services {
+		if r.State == string(role.Failed) && !slices.Contains(failed, r.Name) {
+			failed = append(failed, r.Name)
+		}
 	}
-	return psTable(newTable(a.out, psHead...), procs).flush()
+	if len(failed) > 0 {
+		fmt.Fprintf(a.err, "hint: what failed is not tried again: mend it and deploy it again, or remove it: become rm %s\n", strings.Join(failed, " "))
+	}
 }
 
 var (
@@ -183,31 +200,64 @@ func deployedAs(ctx context.Context, s *session) map[string]string {
 	return out
 }
 
-// only keeps the processes of a name or a bundle.
-func only(ctx context.Context, s *session, what string, chosen selection, procs []proc) ([]proc, error) {
-	if !chosen.plain() {
-		procs = slices.DeleteFunc(procs, func(p proc) bool { return !chosen.has(p.Name) })
-		if len(procs) == 0 {
-			_, err := chosen.of(nil)
-			return nil, err
+// listing is what ps lists.
+type listing struct {
+	services []nodeRole
+	procs    []proc
+}
+
+// narrow leaves what is chosen: of services by name, of worker processes by name, bundle or worker. fault.NotFound for a word that nothing
+// is meant by.
+func (l *listing) narrow(ctx context.Context, s *session, chosen selection) error {
+	out := listing{services: slices.DeleteFunc(slices.Clone(l.services), func(r nodeRole) bool { return !chosen.has(r.Name) })}
+	if len(chosen.words) == 0 {
+		out.procs = l.procs
+	}
+	for i, word := range chosen.words {
+		mine, err := l.of(ctx, s, word, chosen.matches[i])
+		if err != nil && !slices.ContainsFunc(l.services, selection{words: chosen.words[i : i+1], matches: chosen.matches[i : i+1]}.isOf) {
+			return missing(ctx, s, word, wantsAny, err)
 		}
-		return procs, nil
+		for _, p := range mine {
+			if !slices.ContainsFunc(out.procs, func(has proc) bool { return has.Worker == p.Worker }) {
+				out.procs = append(out.procs, p)
+			}
+		}
 	}
-	digest := what
-	d, err := s.Resolve(ctx, what)
-	if err == nil {
-		digest = d.Digest
+	out.procs = slices.DeleteFunc(out.procs, func(p proc) bool { return chosen.leftOut(p.Name) })
+	*l = out
+	return nil
+}
+
+func (s selection) isOf(r nodeRole) bool { return s.has(r.Name) }
+
+// of are the worker processes of one word; matches is nil if that is no pattern.
+func (l *listing) of(ctx context.Context, s *session, word string, matches func(string) bool) (out []proc, err error) {
+	if matches == nil {
+		digest := word
+		var d fleet.Deployment
+		if d, err = s.Resolve(ctx, word); err == nil {
+			digest = d.Digest
+		}
+		for _, p := range l.procs {
+			if strings.HasPrefix(p.Bundle, digest) || p.Name == word || strings.HasPrefix(p.Worker, word) {
+				out = append(out, p)
+			}
+		}
+		if len(out) > 0 {
+			err = nil
+		}
+		return out, err
 	}
-	var out []proc
-	for _, p := range procs {
-		if strings.HasPrefix(p.Bundle, digest) || p.Name == what || strings.HasPrefix(p.Worker, what) {
+	for _, p := range l.procs {
+		if matches(p.Name) {
 			out = append(out, p)
 		}
 	}
-	if len(out) == 0 && err != nil {
-		return nil, err
+	if len(out) == 0 {
+		err = nobodyLike(word)
 	}
-	return out, nil
+	return out, err
 }
 
 var psHead = []string{"NAME", "BUNDLE", "NODE", "WORKER", "PID", "STATE", "RUNNING", "DONE", "RSS", "CPU", "UPTIME", "REASON"}

@@ -33,7 +33,7 @@ func (a *app) roleCommands() []*cobra.Command {
 		{"start", "Start stopped services", "Start stopped or failed services: their sockets are opened and their processes started.",
 			"  become start hello\n  become start 'crunch-*'", state(role.Running)},
 		{"stop", "Stop services", "Stop services: their processes drain, and their sockets are closed. They stay known: become start brings them back, also after the node's restart.",
-			"  become stop hello\n  become stop '*'", state(role.Stopped)},
+			"  become stop hello\n  become stop '*' --except 'crunch-*'", state(role.Stopped)},
 		{"restart", "Replace services' processes", "Replace services' processes by new ones of the same version, one after another. No connection fails.",
 			"  become restart hello", func(ctx context.Context, roles *role.Store, name string) (role.Role, error) {
 				return roles.Restart(ctx, name, me())
@@ -49,7 +49,8 @@ func (a *app) roleCommands() []*cobra.Command {
 }
 
 func (a *app) scaleCommand() *cobra.Command {
-	return &cobra.Command{
+	var except []string
+	cmd := &cobra.Command{
 		Use: "scale NAME... PROCS", Short: "Change services' number of processes", Example: "  become scale hello 8",
 		Long: "Change how many processes services have on each node. Those that are too many drain.\n\n" + patternHelp,
 		Args: wants(2, -1, "a NAME and a number"), ValidArgsFunction: a.completeRole,
@@ -60,26 +61,31 @@ func (a *app) scaleCommand() *cobra.Command {
 			if err != nil || n < 1 || n > keeper.MaxProcs {
 				return usage("as in: become scale hello 4", "%q is no number of processes from 1 to %d", last, keeper.MaxProcs)
 			}
-			return a.changeRoles(cmd.Context(), args[:len(args)-1], func(ctx context.Context, roles *role.Store, name string) (role.Role, error) {
+			return a.changeRoles(cmd.Context(), args[:len(args)-1], except, func(ctx context.Context, roles *role.Store, name string) (role.Role, error) {
 				return roles.Scale(ctx, name, n, me())
 			})
 		},
 	}
+	addExcept(cmd.Flags(), &except)
+	return cmd
 }
 
 func (a *app) roleCommand(c roleChange) *cobra.Command {
-	return &cobra.Command{
+	var except []string
+	cmd := &cobra.Command{
 		Use: c.use + " NAME...", Short: c.short, Long: c.long + "\n\n" + patternHelp, Example: c.example,
 		Args: wants(1, -1, "a NAME"), ValidArgsFunction: a.completeRole,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.changeRoles(cmd.Context(), unguard(args), c.change)
+			return a.changeRoles(cmd.Context(), unguard(args), except, c.change)
 		},
 	}
+	addExcept(cmd.Flags(), &except)
+	return cmd
 }
 
 // changeRoles changes the services that names and patterns select, and then waits for each.
-func (a *app) changeRoles(ctx context.Context, words []string, change func(context.Context, *role.Store, string) (role.Role, error)) error {
-	chosen, err := selecting(words)
+func (a *app) changeRoles(ctx context.Context, words, except []string, change func(context.Context, *role.Store, string) (role.Role, error)) error {
+	chosen, err := selecting(words, except)
 	if err != nil {
 		return err
 	}
