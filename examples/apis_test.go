@@ -23,6 +23,8 @@ func crunch(t *testing.T, p program) {
 		"Multiply?x=1.5&y=2.25": `{"value":["crunch.Output",{"value":3.375},[]]}`,
 		"Divide?x=1.5&y=2.25":   `{"value":["crunch.Output",{"value":0.6666666666666666},[]]}`,
 		"Divide?x=1.5&y=0":      `{"title":"Unprocessable Entity","status":422,"detail":"cannot write answer: value: +Inf is no number that JSON has","kind":"invalid","request_id":"mine"}`,
+		"Multiply":              `{"value":["crunch.Output",{"value":0},[]]}`,
+		"Divide?x=1":            `{"title":"Unprocessable Entity","status":422,"detail":"y: it is required","kind":"invalid","errors":[{"path":"y","text":"it is required"}],"request_id":"mine"}`,
 		"Multiply?z=1":          `{"title":"Bad Request","status":400,"detail":"z: there is no such field; there is x, y","kind":"invalid","errors":[{"path":"z","text":"there is no such field; there is x, y"}],"request_id":"mine"}`,
 	} {
 		if got := ownID.ReplaceAllString(get(t, "http://"+addr+"/"+path), `"request_id":"mine"`); got != want+"\n" {

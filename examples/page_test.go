@@ -46,7 +46,7 @@ func tryPage(t *testing.T, addr string) {
 		chromedp.SendKeys(`#Multiply input[name="y"]`, "2.25"),
 		chromedp.Click(`#Multiply button`))
 	good := text(`#Multiply pre.good`)
-	do(chromedp.SendKeys(`#Divide input[name="x"]`, "1"), chromedp.Click(`#Divide button`))
+	do(chromedp.SendKeys(`#Divide input[name="x"]`, "1"), chromedp.SendKeys(`#Divide input[name="y"][required]`, "0"), chromedp.Click(`#Divide button`))
 	bad := text(`#Divide pre.bad`)
 	if !strings.Contains(good, "3.375") {
 		t.Errorf("the page says %q", good)

@@ -12,8 +12,11 @@ import (
 
 type (
 	Multiply struct{ X, Y float64 }
-	Divide   struct{ X, Y float64 }
-	Output   struct{ Value float64 }
+	Divide   struct {
+		X float64
+		Y float64 `required:"true" doc:"what to divide by"` // others that are not sent are zero
+	}
+	Output struct{ Value float64 }
 )
 
 func main() {

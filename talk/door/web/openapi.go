@@ -115,18 +115,41 @@ func parameters(h *api.Handler, s *message.Schemas) (all []object) {
 	properties, required := s.Fields(h.In)
 	for _, name := range h.In.Names() {
 		p := object{"name": name, "in": "query"}
+		schema := properties[name].(object)
 		if required[name] {
 			p["required"] = true
+		} else if zero := left(schema); zero != nil {
+			schema["default"] = zero
 		}
 		switch h.In.Field(name).Shape() {
 		case message.Struct, message.Any:
-			p["content"] = object{"application/json": object{"schema": properties[name]}}
+			p["content"] = object{"application/json": object{"schema": schema}}
 		default:
-			p["schema"] = properties[name]
+			p["schema"] = schema
 		}
 		all = append(all, p)
 	}
 	return all
+}
+
+// left is what a field is that is left out, of those that a schema says nothing of: a number or a truth value without a default and rules
+// of its own. nil for others.
+func left(schema object) any {
+	if schema["default"] != nil || schema["enum"] != nil {
+		return nil
+	}
+	for _, rule := range []string{"minimum", "maximum"} {
+		if _, own := schema[rule].(json.Number); own {
+			return nil
+		}
+	}
+	switch schema["type"] {
+	case "number", "integer":
+		return 0
+	case "boolean":
+		return false
+	}
+	return nil
 }
 
 // pages are what describes the API, made at the first time somebody asks.
@@ -169,7 +192,7 @@ func (d *door) describes(w http.ResponseWriter, r *http.Request) bool {
 	h := w.Header()
 	if kind[:4] == "text" {
 		data = all.html
-		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'")
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'")
 	}
 	h.Set("Content-Type", kind)
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"html/template"
 
 	"github.com/universal-server/become/ground/message"
@@ -31,6 +32,7 @@ type request struct {
 // page is what people read at /.
 func page(a *api.API, resources []Described) ([]byte, error) {
 	var all []request
+	marked := false
 	s := message.Schemas{}
 	for _, h := range a.Handlers() {
 		r := request{Name: h.Name, Doc: h.Doc}
@@ -39,12 +41,13 @@ func page(a *api.API, resources []Described) ([]byte, error) {
 		}
 		fields, required := s.Fields(h.In)
 		for _, name := range h.In.Names() {
-			r.Inputs = append(r.Inputs, inputOf(name, h.In.Field(name), fields[name].(map[string]any), required[name]))
+			in := inputOf(name, h.In.Field(name), fields[name].(map[string]any), required[name])
+			r.Inputs, marked = append(r.Inputs, in), marked || in.Required
 		}
 		all = append(all, r)
 	}
 	var b bytes.Buffer
-	err := pageTemplate.Execute(&b, map[string]any{"Name": a.Name, "Doc": a.Doc(), "Version": a.Version(), "Requests": all, "Resources": resources})
+	err := pageTemplate.Execute(&b, map[string]any{"Name": a.Name, "Doc": a.Doc(), "Version": a.Version(), "Requests": all, "Resources": resources, "Marked": marked})
 	return b.Bytes(), err
 }
 
@@ -69,6 +72,9 @@ func inputOf(name string, t *message.Type, schema map[string]any, required bool)
 		if in.Kind == "text" {
 			json.Unmarshal(raw, &in.Value)
 		}
+	}
+	if zero := left(schema); zero != nil && !required && in.Hint != "" {
+		in.Hint += fmt.Sprintf(", %v if empty", zero)
 	}
 	return in
 }

@@ -277,6 +277,11 @@ func TestDoor_DescribesTheAPI(t *testing.T) {
 	if res.StatusCode != 200 || !strings.Contains(text, `<form data-request="Multiply">`) || !strings.Contains(text, "crunch.Output or crunch.Other") || !strings.Contains(res.Header.Get("Content-Security-Policy"), "default-src 'none'") {
 		t.Errorf("got %d %v %s", res.StatusCode, res.Header, text)
 	}
+	for _, want := range []string{`placeholder="number, 0 if empty"`, "<span>x *</span>", "* is required"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
 	_, text = ask(t, s, "GET", "/openapi.json", "", "")
 	var doc struct {
 		OpenAPI string
@@ -285,6 +290,7 @@ func TestDoor_DescribesTheAPI(t *testing.T) {
 			Parameters  []struct {
 				Name     string
 				Required bool
+				Schema   struct{ Default any }
 			}
 		}
 		Components struct{ Schemas map[string]any }
@@ -294,6 +300,9 @@ func TestDoor_DescribesTheAPI(t *testing.T) {
 	}
 	if p := doc.Paths["/Square"]["get"].Parameters; len(p) != 1 || p[0].Name != "x" || !p[0].Required {
 		t.Errorf("got %+v", p)
+	}
+	if p := doc.Paths["/Multiply"]["get"].Parameters; len(p) != 2 || p[0].Required || p[0].Schema.Default != 0.0 {
+		t.Errorf("what a field is that is left out: got %+v", p)
 	}
 	if len(doc.Paths) != 8 || doc.Components.Schemas["Limited"] == nil || doc.Paths["/Multiply"]["post"].OperationID != "postMultiply" {
 		t.Errorf("got %s", text)
