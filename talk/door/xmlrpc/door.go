@@ -1,14 +1,16 @@
 package xmlrpc
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
@@ -54,26 +56,72 @@ const (
 const packFrom = 1400
 
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	body, err := d.body(r)
+	method, params, err := d.read(r)
+	if f, ok := errors.AsType[*Fault](err); ok {
+		send(w, r, failure(f))
+		return
+	}
 	if err != nil {
 		problem.Write(w, err)
 		return
 	}
-	method, params, err := parserOf(body).call()
-	var answer []byte
-	if err != nil {
-		answer = failure(&Fault{codeParse, "not XML-RPC: " + err.Error()})
-	} else if v, err := d.call(r.Context(), method, params, true); err != nil {
-		answer = failure(asFault(err))
-	} else if answer, err = response(v); err != nil {
-		answer = failure(&Fault{codeFailed, "the answer cannot be written: " + err.Error()})
+	if strings.HasPrefix(method, "system.") {
+		v, err := d.system(r.Context(), method, params, true)
+		send(w, r, document(v, err))
+		return
 	}
-	send(w, r, answer)
+	h, in, err := d.accept(r.Context(), method, params)
+	if err != nil {
+		send(w, r, failure(asFault(err)))
+		return
+	}
+	d.api.Answer(r.Context(), h, in, &exchange{w: w, r: r})
 }
+
+// read reads the call. What is no XML-RPC is a *Fault; other errors are HTTP's.
+func (d *door) read(r *http.Request) (method string, params []any, err error) {
+	b := buffers.Get().(*bytes.Buffer)
+	defer giveBack(b) // what is parsed shares nothing with it
+	if err := d.body(r, b); err != nil {
+		return "", nil, err
+	}
+	if method, params, err = parse(b.Bytes()); err != nil {
+		err = &Fault{codeParse, "not XML-RPC: " + err.Error()}
+	}
+	return method, params, err
+}
+
+// buffers hold calls.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxKept is how large a buffer may be to be kept.
+const maxKept = 64 << 10
+
+func giveBack(b *bytes.Buffer) {
+	if b.Cap() <= maxKept {
+		b.Reset()
+		buffers.Put(b)
+	}
+}
+
+// document is an answer, or the fault in its place.
+func document(v any, err error) []byte {
+	if err != nil {
+		return failure(asFault(err))
+	}
+	answer, err := response(v)
+	if err != nil {
+		return failure(&Fault{codeFailed, "the answer cannot be written: " + err.Error()})
+	}
+	return answer
+}
+
+// xmlField is shared: nobody changes a header's values in place.
+var xmlField = []string{"text/xml"}
 
 func send(w http.ResponseWriter, r *http.Request, answer []byte) {
 	h := w.Header()
-	h.Set("Content-Type", "text/xml")
+	h["Content-Type"] = xmlField
 	if len(answer) > packFrom && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
@@ -81,55 +129,38 @@ func send(w http.ResponseWriter, r *http.Request, answer []byte) {
 		z.Close()
 		return
 	}
-	h.Set("Content-Length", strconv.Itoa(len(answer)))
+	h["Content-Length"] = []string{strconv.Itoa(len(answer))}
 	w.Write(answer)
 }
 
 // body reads the call, unpacked. Errors are for problem.Write: they are HTTP's, and not XML-RPC's.
-func (d *door) body(r *http.Request) ([]byte, error) {
+func (d *door) body(r *http.Request, b *bytes.Buffer) error {
 	if r.Method != http.MethodPost {
-		return nil, problem.New(http.StatusMethodNotAllowed, "XML-RPC is spoken by POST").With("Allow", http.MethodPost)
+		return problem.New(http.StatusMethodNotAllowed, "XML-RPC is spoken by POST").With("Allow", http.MethodPost)
 	}
 	if d.callers.Forged(r) { // a browser asks nobody before it sends a form
-		return nil, problem.New(http.StatusForbidden, "a page of another origin may not call this")
+		return problem.New(http.StatusForbidden, "a page of another origin may not call this")
 	}
 	body, err := media.Body(r, d.maxBody)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	data, err := io.ReadAll(body)
-	if err != nil {
-		return nil, media.Broken(err)
+	if _, err := b.ReadFrom(body); err != nil {
+		return media.Broken(err)
 	}
-	return data, nil
+	return nil
 }
 
-// call runs a method and returns its answer as a tree.
-func (d *door) call(ctx context.Context, method string, params []any, outer bool) (any, error) {
+// call runs a method of several in one call, and does not wait for it longer than its deadline.
+func (d *door) call(ctx context.Context, method string, params []any) (any, error) {
 	if strings.HasPrefix(method, "system.") {
-		return d.system(ctx, method, params, outer)
+		return d.system(ctx, method, params, false)
 	}
-	h, err := d.api.Find(method)
+	h, in, err := d.accept(ctx, method, params)
 	if err != nil {
-		d.api.Refuse(ctx, method, err)
-		return nil, fmt.Errorf("method %.100q is not supported: %w", method, err)
-	}
-	in := reflect.New(h.In.Go()).Elem()
-	tree, err := arguments(h, params)
-	if err == nil {
-		err = h.In.DecodeTree(tree, in)
-	}
-	if err != nil {
-		err = fault.New(fault.Invalid, "call", h.Name, err)
-		d.api.Refuse(ctx, h.Name, err)
 		return nil, err
 	}
-	return d.within(ctx, h, in)
-}
-
-// within runs a handler and does not wait for it longer than its deadline.
-func (d *door) within(ctx context.Context, h *api.Handler, in reflect.Value) (any, error) {
-	x := &exchange{over: make(chan error, 1)}
+	x := &oneOfMany{over: make(chan error, 1)}
 	go d.api.Answer(ctx, h, in, x) // a handler that never returns keeps its place in the API, which bounds them
 	if err := <-x.over; err != nil {
 		return nil, err
@@ -137,28 +168,26 @@ func (d *door) within(ctx context.Context, h *api.Handler, in reflect.Value) (an
 	return x.value, nil
 }
 
-// exchange is a call whose answer is awaited.
-type exchange struct {
-	value written
-	over  chan error
-}
-
-// Encode is for the API: see api.Exchange.
-func (x *exchange) Encode(reply api.Reply) error {
-	tree, err := reply.Type.Tree(reply.Value)
+// accept finds who is called, and with what.
+func (d *door) accept(ctx context.Context, method string, params []any) (*api.Handler, reflect.Value, error) {
+	var in reflect.Value
+	h, err := d.api.Find(method)
 	if err != nil {
-		return err
+		d.api.Refuse(ctx, method, err)
+		return nil, in, fmt.Errorf("method %.100q is not supported: %w", method, err)
 	}
-	var w writer
-	if err := w.inner(tree); err != nil {
-		return fault.Text(fault.Invalid, "write answer", "", err.Error())
+	in = reflect.New(h.In.Go()).Elem()
+	tree, err := arguments(h, params)
+	if err == nil {
+		err = h.In.DecodeTree(tree, in)
 	}
-	x.value = w.Bytes()
-	return nil
+	if err != nil {
+		err = fault.New(fault.Invalid, "call", h.Name, err)
+		d.api.Refuse(ctx, h.Name, err)
+		return nil, in, err
+	}
+	return h, in, nil
 }
-
-// Answer is for the API: see api.Exchange.
-func (x *exchange) Answer(err error, _ bool) { x.over <- err }
 
 // arguments gives the parameters the names of the message's fields.
 func arguments(h *api.Handler, params []any) (message.Object, error) {

@@ -24,12 +24,15 @@ type parser struct {
 	depth int
 }
 
-// parserOf reads what a client sent.
-func parserOf(data []byte) *parser {
-	if t, ok := scan(data); ok {
-		return &parser{d: &t}
+// parse reads a call that a client sent.
+func parse(data []byte) (method string, params []any, err error) {
+	if s := newScanner(data); s != nil {
+		method, params, err = (&parser{d: s}).call()
+		if !s.left {
+			return method, params, err
+		}
 	}
-	return newParser(bytes.NewReader(data))
+	return newParser(bytes.NewReader(data)).call()
 }
 
 func newParser(r io.Reader) *parser { return &parser{d: elements.NewDecoder(r)} }

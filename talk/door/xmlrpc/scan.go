@@ -7,43 +7,57 @@ import (
 	"unicode/utf8"
 )
 
-// scan reads the XML that XML-RPC clients write: elements without attributes, and text. It returns false for all else, as an attribute, a
-// comment, a colon or what is no XML, which encoding/xml is to judge. Its tokens are those of encoding/xml, without the declaration.
+// scanner reads the XML that XML-RPC clients write: elements without attributes, and text. All else, as an attribute, a
+// comment, a colon or what is no XML, it leaves to encoding/xml. Its tokens are those of encoding/xml, without the declaration.
 //
 // Why two readers? Calls are small, and encoding/xml takes two thirds of the time that one takes here.
-func scan(data []byte) (tokens, bool) {
-	if bytes.Contains(data, []byte("\xef\xbf")) || !utf8.Valid(data) { // of these are the two code points that XML has not
-		return nil, false
-	}
-	s := scanner{rest: withoutDeclaration(data), tokens: make(tokens, 0, 32), open: make([]*element, 0, 8)}
-	for len(s.rest) > 0 {
-		ok := false
-		if s.rest[0] == '<' {
-			ok = s.tag()
-		} else {
-			ok = s.text()
-		}
-		if !ok || len(s.tokens) > maxTokens {
-			return nil, false
-		}
-	}
-	return s.tokens, len(s.open) == 0
+type scanner struct {
+	rest  []byte
+	open  []*element
+	empty bool // the end of an element without content is next
+	left  bool // it has met what encoding/xml is to judge
+
+	few [8]*element // of open
 }
 
-// maxTokens bounds what is read before the first of it is used.
-const maxTokens = 4096
+// newScanner returns nil for what the scanner does not read.
+func newScanner(data []byte) *scanner {
+	if bytes.Contains(data, []byte("\xef\xbf")) || !utf8.Valid(data) { // of these are the two code points that XML has not
+		return nil
+	}
+	s := &scanner{rest: withoutDeclaration(data)}
+	s.open = s.few[:0]
+	return s
+}
 
-// tokens are what a parser reads.
-type tokens []xml.Token
-
-// Token returns the next one, as an xml.Decoder does.
-func (t *tokens) Token() (xml.Token, error) {
-	if len(*t) == 0 {
+// Token returns the next one, as an xml.Decoder does. The error is io.EOF, at the end or when the rest is left.
+func (s *scanner) Token() (xml.Token, error) {
+	if s.empty {
+		s.empty = false
+		return s.close(), nil
+	}
+	var tok xml.Token
+	switch {
+	case len(s.rest) == 0 && len(s.open) == 0:
+		return nil, io.EOF
+	case len(s.rest) == 0:
+	case s.rest[0] == '<':
+		tok = s.tag()
+	default:
+		tok = s.text()
+	}
+	if tok == nil {
+		s.left, s.rest = true, nil
 		return nil, io.EOF
 	}
-	tok := (*t)[0]
-	*t = (*t)[1:]
 	return tok, nil
+}
+
+func (s *scanner) close() xml.Token {
+	last := len(s.open) - 1
+	tok := s.open[last].end
+	s.open = s.open[:last]
+	return tok
 }
 
 // element is the two tokens of an element that are the same each time.
@@ -84,44 +98,32 @@ func withoutDeclaration(data []byte) []byte {
 	return data
 }
 
-type scanner struct {
-	rest   []byte
-	tokens tokens
-	open   []*element
-}
-
-// tag reads <name>, <name/> or </name>.
-func (s *scanner) tag() bool {
-	end := bytes.IndexByte(s.rest, '>')
-	if end < 2 {
-		return false
+// tag reads <name>, <name/> or </name>; nil for anything else.
+func (s *scanner) tag() xml.Token {
+	to := bytes.IndexByte(s.rest, '>')
+	if to < 2 {
+		return nil
 	}
-	inside := s.rest[1:end]
-	s.rest = s.rest[end+1:]
-	if name, closes := bytes.CutPrefix(inside, []byte("/")); closes {
+	inside := s.rest[1:to]
+	s.rest = s.rest[to+1:]
+	if inside[0] == '/' {
 		last := len(s.open) - 1
-		if last < 0 || string(bytes.TrimRight(name, " ")) != s.open[last].name {
-			return false
+		if last < 0 || string(bytes.TrimRight(inside[1:], " ")) != s.open[last].name {
+			return nil
 		}
-		s.tokens = append(s.tokens, s.open[last].end)
-		s.open = s.open[:last]
-		return true
+		return s.close()
 	}
 	name, empty := bytes.CutSuffix(inside, []byte("/"))
 	name = bytes.TrimRight(name, " ")
 	e, ok := known[string(name)]
 	if !ok {
 		if !isName(name) {
-			return false
+			return nil
 		}
 		e = elementOf(string(name))
 	}
-	if s.tokens = append(s.tokens, e.start); empty {
-		s.tokens = append(s.tokens, e.end)
-	} else {
-		s.open = append(s.open, e)
-	}
-	return true
+	s.open, s.empty = append(s.open, e), empty
+	return e.start
 }
 
 // isName says whether it is a name of letters, digits and few signs.
@@ -140,34 +142,49 @@ func isName(name []byte) bool {
 // references are the five that XML has by itself.
 var references = map[string]byte{"lt": '<', "gt": '>', "amp": '&', "apos": '\'', "quot": '"'}
 
-// text reads what is before the next tag.
-func (s *scanner) text() bool {
-	end := bytes.IndexByte(s.rest, '<')
-	if end < 0 {
-		end = len(s.rest)
+// text reads what is before the next tag; nil for what encoding/xml is to judge. It shares the memory of the data.
+func (s *scanner) text() xml.Token {
+	to := bytes.IndexByte(s.rest, '<')
+	if to < 0 {
+		to = len(s.rest)
 	}
-	text := make(xml.CharData, 0, end)
-	raw := s.rest[:end]
+	raw := s.rest[:to]
+	s.rest = s.rest[to:]
+	for _, c := range raw {
+		switch {
+		case c == '&':
+			return resolved(raw)
+		case strange(c):
+			return nil
+		}
+	}
+	return xml.CharData(raw)
+}
+
+// strange says whether a character is for encoding/xml. '>' may end a section that never began.
+func strange(c byte) bool { return c < ' ' && c != '\t' && c != '\n' || c == '>' }
+
+// resolved is a text with what its references stand for, or nil.
+func resolved(raw []byte) xml.Token {
+	all := make(xml.CharData, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
 		switch c := raw[i]; {
 		case c == '&':
 			length := bytes.IndexByte(raw[i:], ';')
 			if length < 0 {
-				return false
+				return nil
 			}
 			is, ok := references[string(raw[i+1:i+length])]
 			if !ok {
-				return false
+				return nil
 			}
-			text = append(text, is)
+			all = append(all, is)
 			i += length
-		case c < ' ' && c != '\t' && c != '\n', c == '>': // the latter may end a section that never began
-			return false
+		case strange(c):
+			return nil
 		default:
-			text = append(text, c)
+			all = append(all, c)
 		}
 	}
-	s.tokens = append(s.tokens, text)
-	s.rest = s.rest[end:]
-	return true
+	return all
 }

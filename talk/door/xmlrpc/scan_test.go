@@ -4,18 +4,19 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/universal-server/become/ground/elements"
 )
 
-// byLibrary are the tokens that encoding/xml reads; false if it refuses the data.
-func byLibrary(data []byte) (all tokens, ok bool) {
-	all = tokens{}
-	p := newParser(bytes.NewReader(data))
+// tokensOf are those of a source, without the declaration; false if it refuses the data.
+func tokensOf(from elements.Tokens) (all []xml.Token, ok bool) {
 	for {
-		tok, err := p.d.Token()
+		tok, err := from.Token()
 		if errors.Is(err, io.EOF) {
 			return all, true
 		}
@@ -26,6 +27,19 @@ func byLibrary(data []byte) (all tokens, ok bool) {
 			all = append(all, xml.CopyToken(tok))
 		}
 	}
+}
+
+// byLibrary are the tokens that encoding/xml reads; false if it refuses the data.
+func byLibrary(data []byte) ([]xml.Token, bool) { return tokensOf(newParser(bytes.NewReader(data)).d) }
+
+// scan are the scanner's; false if it leaves the data.
+func scan(data []byte) ([]xml.Token, bool) {
+	s := newScanner(data)
+	if s == nil {
+		return nil, false
+	}
+	all, _ := tokensOf(s)
+	return all, !s.left
 }
 
 func TestScan_ReadsWhatClientsWrite(t *testing.T) {
@@ -62,6 +76,25 @@ func FuzzScan(f *testing.F) {
 		want, ok := byLibrary(data)
 		if !ok || cmp.Diff(want, got) != "" {
 			t.Errorf("%q: encoding/xml takes it: %v\n%s", data, ok, cmp.Diff(want, got))
+		}
+	})
+}
+
+// A call is the same, or wrong in the same words, whoever reads it.
+func FuzzParse(f *testing.F) {
+	for _, params := range []string{
+		"<param><value><int>3</int></value></param>", "<param><value> x </value></param>", "<param><value>x<i4>1</i4></value></param>",
+		"<param><value><struct><member><name>a</name><value><nil/></value></member></struct></value></param>",
+		"<param><value><array><data><value><double>1.5</double></value><value><base64>AA==</base64></value></data></array></value></param>",
+		"<param>x</param>", "<param a='b'/>", "<param><value>&amp;<!-- c -->x</value></param>", "<param><value><int/></value></param>",
+	} {
+		f.Add([]byte("<methodCall><methodName>add</methodName><params>" + params + "</params></methodCall>"))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		method, params, err := parse(data)
+		wantMethod, wantParams, wantErr := newParser(bytes.NewReader(data)).call()
+		if fmt.Sprint(method, params, err) != fmt.Sprint(wantMethod, wantParams, wantErr) {
+			t.Errorf("%q: got %v, %v, %v, want %v, %v, %v", data, method, params, err, wantMethod, wantParams, wantErr)
 		}
 	})
 }

@@ -101,7 +101,7 @@ func (d *door) multicall(ctx context.Context, params []any) (any, error) {
 	all := make([]any, len(calls))
 	for i, one := range calls {
 		method, args := callOf(one)
-		v, err := d.call(ctx, method, args, false)
+		v, err := d.call(ctx, method, args)
 		if err != nil {
 			all[i] = asFault(err).tree()
 			continue
