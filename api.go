@@ -184,7 +184,7 @@ func (p *apiParts) handler(name string) (http.Handler, *api.API, error) {
 		MaxBody: p.opts.MaxBody, Origins: p.opts.Origins, Resources: described,
 	}))
 	door := p.withSessions(a, withResources(resources, requests))
-	calls := edge.Handler(xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody, Origins: p.opts.Origins}))
+	calls := edge.Traced(edge.Handler(xmlrpc.New(a, &xmlrpc.Options{MaxBody: p.opts.MaxBody, Origins: p.opts.Origins})))
 	one := map[string]http.Handler{
 		doorWeb: requests, doorXMLRPC: calls,
 		doorREST:    withResources(resources, noDoor(http.StatusNotFound, "there is no such resource")),
@@ -217,7 +217,7 @@ func (p *apiParts) addRoutes(name string, mux *http.ServeMux) (err error) {
 	}()
 	for _, one := range p.routes {
 		at = one.pattern
-		mux.Handle(one.pattern, edge.Handler(one.handler))
+		mux.Handle(one.pattern, edge.Route(one.handler))
 	}
 	return nil
 }

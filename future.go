@@ -10,6 +10,8 @@ import (
 
 	"github.com/universal-server/become/ground/codec"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/work/boss"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/task"
@@ -102,6 +104,7 @@ type Future[Out any] struct {
 	fetching *fetch[Out] // of a large answer; guarded by mu
 
 	cancel context.CancelFunc // of what this process does itself, see Async; nil for a call
+	span   *span.Span         // of the call; nil if nobody makes them
 }
 
 // Go starts the function on the fleet and returns at once with a future of its
@@ -111,8 +114,12 @@ type Future[Out any] struct {
 func (f *Function[In, Out]) Go(ctx context.Context, on *Fleet, in In, opts ...CallOptions) *Future[Out] {
 	o := callOptions(opts)
 	fu := &Future[Out]{fleet: on, codec: f.out, onProgress: o.OnProgress, done: make(chan struct{})}
+	at := ctx
+	if span.On() {
+		at, fu.span = span.Begin(ctx, span.Client, "call "+f.Name())
+	}
 	fu.call = boss.Call{
-		Function: f.name, Format: engine.CBOR, Timeout: o.Timeout, Tries: f.tries(o), Sink: (*futureSink[Out])(fu),
+		Function: f.name, Format: engine.CBOR, Timeout: o.Timeout, Tries: f.tries(o), Sink: (*futureSink[Out])(fu), Place: placeOf(at),
 	}
 	if err := f.start(ctx, on, &fu.call, in); err != nil {
 		fu.settle(task.Outcome{Status: task.Failed, Err: err}, Worker{})
@@ -122,6 +129,16 @@ func (f *Function[In, Out]) Go(ctx context.Context, on *Fleet, in In, opts ...Ca
 		fu.watch(ctx)
 	}
 	return fu
+}
+
+// placeOf is the place in a trace that a context is of; nil for none.
+func placeOf(ctx context.Context) *trace.Place {
+	found := trace.From(ctx)
+	if !found.Valid() {
+		return nil
+	}
+	place := found // the only one that is on the heap
+	return &place
 }
 
 func (f *Function[In, Out]) tries(o CallOptions) int {
@@ -197,6 +214,7 @@ func (fu *Future[Out]) settle(o task.Outcome, by Worker) {
 	callbacks := fu.callbacks
 	fu.callbacks = nil
 	unwatch := fu.unwatch
+	fu.spanEnded(o, by)
 	close(fu.done)
 	fu.mu.Unlock()
 	if unwatch != nil {
@@ -204,6 +222,14 @@ func (fu *Future[Out]) settle(o task.Outcome, by Worker) {
 	}
 	for _, f := range callbacks {
 		fu.do(f)
+	}
+}
+
+// spanEnded tells the call's span how it ended.
+func (fu *Future[Out]) spanEnded(o task.Outcome, by Worker) {
+	if fu.span != nil {
+		fu.span.Text("become.worker", by.ID)
+		fu.span.End(o.Err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/universal-server/become/fleet"
 	"github.com/universal-server/become/ground/codec"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/queue"
 )
@@ -40,6 +41,19 @@ func (f *Function[In, Out]) Submit(ctx context.Context, on *Fleet, in In, opts .
 	if len(opts) > 0 {
 		o = opts[len(opts)-1]
 	}
+	if !span.On() {
+		return f.submit(ctx, on, in, o)
+	}
+	ctx, s := span.Begin(ctx, span.Producer, "submit "+f.Name())
+	j, err := f.submit(ctx, on, in, o)
+	if err == nil {
+		s.Text("become.job", j.ID())
+	}
+	s.End(err)
+	return j, err
+}
+
+func (f *Function[In, Out]) submit(ctx context.Context, on *Fleet, in In, o JobOptions) (*Job[Out], error) {
 	digest, err := on.target(ctx, f.deploy)
 	if err != nil {
 		return nil, err

@@ -64,6 +64,7 @@ func Main(boss func(ctx context.Context, fleet *Fleet) error, config ...Config) 
 func run(boss func(context.Context, *Fleet) error, config Config) int {
 	ctx, interrupted, stop := untilInterrupt()
 	defer stop()
+	defer tracedProgram()()
 	f, err := Connect(ctx, config)
 	if err != nil {
 		return report(err)

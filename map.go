@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/work/boss"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/task"
@@ -131,11 +133,18 @@ type mapper[In, Out any] struct {
 	yielded int                     // answers the consumer is done with
 	given   int                     // answers given to next
 	over    bool                    // the source has ended
+
+	span  *span.Span   // of all the calls; nil if nobody makes them
+	place *trace.Place // where they are called from, in a trace
 }
 
 func newMapper[In, Out any](ctx context.Context, f *Function[In, Out], on *Fleet, opts CallOptions) *mapper[In, Out] {
 	m := &mapper[In, Out]{f: f, on: on, opts: opts, ready: make(chan struct{}, 1), chunks: map[*chunk[In, Out]]int{}}
 	m.room.L = &m.mu
+	if span.On() {
+		ctx, m.span = span.Begin(ctx, span.Client, "map "+f.Name())
+	}
+	m.place = placeOf(ctx)
 	m.ctx, m.cancel = context.WithCancel(ctx)
 	m.timer = time.AfterFunc(time.Hour, m.flush)
 	m.timer.Stop()
@@ -271,7 +280,7 @@ func (m *mapper[In, Out]) startChunk(c *chunk[In, Out], values []task.Value) {
 	for i := range c.calls { // field by field: a whole Call is dear to copy
 		call := &c.calls[i]
 		call.Function, call.Format, call.Input = m.f.name, engine.CBOR, values[i]
-		call.Timeout, call.Tries = m.opts.Timeout, tries
+		call.Timeout, call.Tries, call.Place = m.opts.Timeout, tries, m.place
 		call.Sink, call.Index = c, i
 		c.open[i] = true
 		pointers[i] = call
@@ -502,4 +511,10 @@ func (m *mapper[In, Out]) stop() {
 	m.timer.Stop()
 	m.wg.Wait()
 	m.abort()
+	if m.span != nil {
+		m.mu.Lock()
+		m.span.Number("become.tasks", m.given)
+		m.mu.Unlock()
+		m.span.End(nil)
+	}
 }

@@ -139,7 +139,7 @@ func servicesOf(servers []*Server) []service.Service {
 	all := make([]service.Service, len(servers))
 	for i, s := range servers {
 		if s != nil {
-			all[i] = s.service
+			all[i] = traced(s.service)
 		}
 	}
 	return all

@@ -107,8 +107,9 @@ type Subscription interface {
 type Queue interface {
 	// Put keeps data under subject and returns its sequence number, greater than
 	// every one before. A non-empty id makes a second Put with the same id within
-	// two minutes a no-op that returns the first one's number.
-	Put(ctx context.Context, subject string, data []byte, id string) (seq uint64, err error)
+	// two minutes a no-op that returns the first one's number. header, one at most, are words about the data, as a Message has them;
+	// names that begin with Nats- are the bus's own.
+	Put(ctx context.Context, subject string, data []byte, id string, header ...map[string]string) (seq uint64, err error)
 	// Consumer returns the shared consumer of all entries that match filter; every
 	// process that opens the same filter shares the work, at the lease of the first.
 	// fault.Invalid when the filter overlaps another consumer's.
@@ -156,7 +157,24 @@ type Record struct {
 	Subject string
 	Seq     uint64
 	Time    time.Time
+	Header  map[string]string // of an entry of a queue; nil if it has none
 	Data    []byte
+}
+
+// OneHeader is the header of a Put: nil for none. The error says what is wrong with it.
+func OneHeader(header []map[string]string) (map[string]string, error) {
+	switch len(header) {
+	case 0:
+		return nil, nil
+	case 1:
+		for name := range header[0] {
+			if strings.HasPrefix(name, "Nats-") {
+				return nil, fmt.Errorf("the header %s is the bus's own", name)
+			}
+		}
+		return header[0], CheckHeader(header[0])
+	}
+	return nil, errors.New("there is more than one header")
 }
 
 // Log keeps records per subject, each readable by anybody until it ages out.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
+	"github.com/universal-server/become/ground/trace/span"
 )
 
 // lateBy is how long a handler has to notice that its context has ended.
@@ -98,6 +99,9 @@ func (t *turn) end(r Reply, err error, late bool) {
 	}
 	if m := t.api.opts.Meter; m != nil {
 		m.Answered(t.handler, time.Since(t.begun), err)
+	}
+	if err != nil {
+		span.Of(t.ctx).Note(err)
 	}
 	t.api.tellSent(t.ctx, t.handler, r, err)
 	t.to.Answer(err, late)

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"time"
+
+	"github.com/universal-server/become/ground/trace/span"
 )
 
 // Meter is told of requests, whatever door they come through. Its methods are called by several goroutines at the same
@@ -24,6 +26,7 @@ func (a *API) Refuse(ctx context.Context, name string, err error) {
 	if a.opts.Meter != nil {
 		a.opts.Meter.Refused(h, err)
 	}
+	span.Of(ctx).Note(err)
 	a.tellDropped(ctx, name, h, err)
 }
 

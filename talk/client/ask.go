@@ -7,15 +7,28 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
+	"github.com/universal-server/become/ground/trace"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/door/problem"
+	"github.com/universal-server/become/talk/frame"
 )
 
 // Ask sends a request, v of type t, and returns what it was answered with. The error has the kind that the server said, and
 // holds its *problem.Problem; fault.Deadline when the time is over, fault.Lost when the connection broke meanwhile or the session is
 // over, fault.Canceled when the client was closed.
 func (c *Client) Ask(ctx context.Context, name string, t *message.Type, v reflect.Value) (Reply, error) {
+	if !span.On() {
+		return c.ask(ctx, name, t, v)
+	}
+	ctx, s := c.span(ctx, name)
+	r, err := c.ask(ctx, name, t, v)
+	s.End(err)
+	return r, err
+}
+
+func (c *Client) ask(ctx context.Context, name string, t *message.Type, v reflect.Value) (Reply, error) {
 	id := c.ids.Add(1)
-	data, err := c.format.AppendRequest(nil, id, name, t, v)
+	data, err := c.encode(ctx, id, name, t, v)
 	if err != nil {
 		return Reply{}, fault.New(fault.Invalid, opAsk, name, err)
 	}
@@ -44,6 +57,37 @@ func (c *Client) Ask(ctx context.Context, name string, t *message.Type, v reflec
 
 const opAsk = "ask"
 
+// span opens the span of a request.
+func (c *Client) span(ctx context.Context, name string) (context.Context, *span.Span) {
+	ctx, s := span.Begin(ctx, span.Client, "ask "+name)
+	s.Method("become", "", name)
+	s.Text("server.address", c.address)
+	return ctx, s
+}
+
+// encoded is a request as it is written to a server that knows places in traces, and to one that does not; the former is nil if there is no
+// place.
+type encoded struct{ placed, plain []byte }
+
+func (c *Client) encode(ctx context.Context, id uint64, name string, t *message.Type, v reflect.Value) (e encoded, err error) {
+	r := frame.Request{ID: id, Name: name}
+	if e.plain, err = c.format.AppendRequest(nil, r, t, v); err != nil {
+		return e, err
+	}
+	if r.Place = trace.From(ctx); r.Place.Valid() {
+		e.placed, err = c.format.AppendRequest(nil, r, t, v)
+	}
+	return e, err
+}
+
+// fit is what the server of a session can read.
+func (l *link) fit(e encoded) []byte {
+	if l.places && e.placed != nil {
+		return e.placed
+	}
+	return e.plain
+}
+
 // told is a problem as an error: its detail says all.
 func told(p *problem.Problem) error {
 	e := fault.New(fault.ParseKind(p.Kind), "", "", p)
@@ -55,7 +99,7 @@ func told(p *problem.Problem) error {
 
 // try sends a request in the session that there is, and waits for what comes of it. The error is ctx's, or that of
 // a client that has ended.
-func (c *Client) try(ctx context.Context, id uint64, data []byte) (outcome, error) {
+func (c *Client) try(ctx context.Context, id uint64, data encoded) (outcome, error) {
 	l, err := c.linked(ctx)
 	if err != nil {
 		return outcome{}, err
@@ -66,7 +110,7 @@ func (c *Client) try(ctx context.Context, id uint64, data []byte) (outcome, erro
 	}
 	defer l.forget(id)
 	select {
-	case l.out <- data:
+	case l.out <- l.fit(data):
 	case <-l.over:
 		return l.gone(ctx)
 	case <-ctx.Done():
@@ -102,8 +146,18 @@ func (c *Client) drop(l *link) {
 
 // Tell sends a request that is not answered. It returns when the request is on its way: whether it arrives, nobody knows.
 func (c *Client) Tell(ctx context.Context, name string, t *message.Type, v reflect.Value) error {
+	if !span.On() {
+		return c.tell(ctx, name, t, v)
+	}
+	ctx, s := c.span(ctx, name)
+	err := c.tell(ctx, name, t, v)
+	s.End(err)
+	return err
+}
+
+func (c *Client) tell(ctx context.Context, name string, t *message.Type, v reflect.Value) error {
 	const op = "tell"
-	data, err := c.format.AppendRequest(nil, 0, name, t, v)
+	data, err := c.encode(ctx, 0, name, t, v)
 	if err != nil {
 		return fault.New(fault.Invalid, op, name, err)
 	}
@@ -122,7 +176,7 @@ func (c *Client) Tell(ctx context.Context, name string, t *message.Type, v refle
 			return fault.New(kind, op, name, err)
 		}
 		select {
-		case l.out <- data:
+		case l.out <- l.fit(data):
 			return nil
 		case <-l.over:
 			if o, _ := l.gone(ctx); !o.again || ctx.Value(linkKey{}) != nil {

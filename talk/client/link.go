@@ -20,6 +20,7 @@ import (
 type link struct {
 	client *Client
 	conn   *websocket.Conn
+	places bool          // the server knows places in traces
 	out    chan []byte   // what is to be written
 	over   chan struct{} // closed when err is there
 	err    error
@@ -79,6 +80,7 @@ func (c *Client) connect() (*link, error) {
 	conn.SetReadLimit(c.opts.MaxMessage)
 	l := &link{
 		client: c, conn: conn, out: make(chan []byte), over: make(chan struct{}), asked: map[uint64]chan<- outcome{},
+		places: res.Header.Get(frame.FieldsHeader) == frame.Traces,
 	}
 	c.wg.Go(l.run)
 	if c.opts.Opened != nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/universal-server/become/ground/message"
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/talk/door/problem"
 )
 
@@ -45,6 +46,7 @@ func (cborFormat) ReadRequest(data []byte) (r Request, err error) {
 		return r, err
 	}
 	var all message.Problems
+	var parent, state string
 	named := false
 	for _, m := range o {
 		switch m.Name {
@@ -62,10 +64,15 @@ func (cborFormat) ReadRequest(data []byte) (r Request, err error) {
 			if r.Value = (Value{tree: m.Value}); m.Value == nil {
 				r.Value.text = []byte("null")
 			}
+		case trace.ParentField:
+			parent, _ = m.Value.(string)
+		case trace.StateField:
+			state, _ = m.Value.(string)
 		default:
 			all = wrong(all, m.Name, noField)
 		}
 	}
+	r.Place, _ = trace.Parse(parent, state)
 	if !named {
 		all = wrong(all, "request", wantRequest)
 	}
@@ -107,12 +114,12 @@ func (cborFormat) ReadAnswer(data []byte) (a Answer, err error) {
 	return a, nil
 }
 
-func (cborFormat) AppendRequest(b []byte, id uint64, name string, t *message.Type, v reflect.Value) ([]byte, error) {
+func (cborFormat) AppendRequest(b []byte, r Request, t *message.Type, v reflect.Value) ([]byte, error) {
 	tree, err := t.Tree(v)
 	if err != nil {
 		return b, err
 	}
-	return appendFrame(b, id, message.Member{Name: "request", Value: name}, message.Member{Name: "value", Value: tree})
+	return appendFrame(b, r.ID, append(places(r.Place), message.Member{Name: "request", Value: r.Name}, message.Member{Name: "value", Value: tree})...)
 }
 
 func (cborFormat) AppendReply(b []byte, id uint64, name string, t *message.Type, v reflect.Value) ([]byte, error) {

@@ -11,6 +11,9 @@
 //	error    {"id":1,"error":{"title":"Not Found","status":404,"detail":"…","kind":"not found"}}
 //	push     {"value":["chat.Said",{"from":"Joe","text":"hello"},[]]}
 //
+// A request may also have its place in a trace, traceparent and tracestate, as W3C Trace Context writes them, if the server has said in its
+// handshake that it knows them: see FieldsHeader. A place that is not well formed is passed over.
+//
 // An id is a whole number from 1 on, at most 2^53 for clients in a browser, which the client chooses; that of a request under way is
 // not used for another. A request without one is not answered. A request without a value has the message's defaults.
 //

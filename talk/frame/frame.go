@@ -5,6 +5,7 @@ import (
 	"reflect"
 
 	"github.com/universal-server/become/ground/message"
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/talk/door/problem"
 )
 
@@ -15,6 +16,7 @@ var ErrBroken = errors.New("it cannot be read")
 type Request struct {
 	ID    uint64 // 0: the client wants no answer
 	Name  string
+	Place trace.Place // in a trace; not valid for none
 	Value Value
 }
 
@@ -72,7 +74,8 @@ type Format interface {
 
 	ReadRequest(data []byte) (Request, error)
 	ReadAnswer(data []byte) (Answer, error)
-	AppendRequest(b []byte, id uint64, name string, t *message.Type, v reflect.Value) ([]byte, error)
+	// AppendRequest writes r with v in the place of its Value.
+	AppendRequest(b []byte, r Request, t *message.Type, v reflect.Value) ([]byte, error)
 	AppendReply(b []byte, id uint64, name string, t *message.Type, v reflect.Value) ([]byte, error)
 	AppendProblem(b []byte, id uint64, p *problem.Problem) ([]byte, error)
 }
@@ -94,6 +97,25 @@ func Of(protocol string) Format {
 	return JSON
 }
 
+// places are the members of a request that say where it comes from, in a trace; none if nobody knows.
+func places(p trace.Place) (all []message.Member) {
+	if !p.Valid() {
+		return nil
+	}
+	all = append(all, message.Member{Name: trace.ParentField, Value: p.String()})
+	if p.State != "" {
+		all = append(all, message.Member{Name: trace.StateField, Value: p.State})
+	}
+	return all
+}
+
+// FieldsHeader is the header field of the answer to a session's handshake in which the server names the members of requests that not every version
+// knows; who knows no such member refuses it. Traces is its value.
+const (
+	FieldsHeader = "Become-Fields"
+	Traces       = "traceparent, tracestate"
+)
+
 // wrong says what of a frame is not as it should be.
 func wrong(all message.Problems, path, text string) message.Problems {
 	return append(all, message.Problem{Path: path, Text: text})
@@ -106,5 +128,5 @@ const (
 	wantAnswer  = "must be [name, message, []]"
 	notRequest  = "a request is an object of id, request and value"
 	notAnswer   = "an answer is an object of id, and value or error"
-	noField     = "there is no such field; there is id, request, value"
+	noField     = "there is no such field; there is id, request, value, traceparent, tracestate"
 )

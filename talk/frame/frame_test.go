@@ -36,7 +36,7 @@ func TestFormats_ReadWhatTheyWrite(t *testing.T) {
 	point := typeOf[Point](t)
 	want := Point{1.5, "é", []byte{0, 255}, map[int]string{-1: "x"}}
 	for _, f := range formats {
-		b, err := f.AppendRequest([]byte("before"), 1<<53, "Move", point, reflect.ValueOf(want))
+		b, err := f.AppendRequest([]byte("before"), frame.Request{ID: 1 << 53, Name: "Move"}, point, reflect.ValueOf(want))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +194,7 @@ func FuzzRead(f *testing.F) {
 		var p Point
 		if r, err := format.ReadRequest(data); err == nil {
 			if err := r.Value.Decode(point, reflect.ValueOf(&p).Elem()); err == nil {
-				if _, err := format.AppendRequest(nil, r.ID, r.Name, point, reflect.ValueOf(p)); err != nil {
+				if _, err := format.AppendRequest(nil, r, point, reflect.ValueOf(p)); err != nil {
 					t.Errorf("what was read cannot be written: %v", err)
 				}
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/universal-server/become/ground/message"
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/talk/door/problem"
 )
 
@@ -105,6 +106,7 @@ func broken(err error) error { return fmt.Errorf("%w: not JSON: %w", ErrBroken, 
 
 func (jsonFormat) ReadRequest(data []byte) (r Request, err error) {
 	var all message.Problems
+	var parent, state string
 	named := false
 	err = object(data, notRequest, func(name, value []byte) {
 		switch string(name) {
@@ -119,6 +121,10 @@ func (jsonFormat) ReadRequest(data []byte) (r Request, err error) {
 			}
 		case "value":
 			r.Value = Value{text: value}
+		case trace.ParentField:
+			parent, _ = unquote(value)
+		case trace.StateField:
+			state, _ = unquote(value)
 		default:
 			all = wrong(all, string(name), noField)
 		}
@@ -126,6 +132,7 @@ func (jsonFormat) ReadRequest(data []byte) (r Request, err error) {
 	if err == nil && !named {
 		all = wrong(all, "request", wantRequest)
 	}
+	r.Place, _ = trace.Parse(parent, state)
 	return r, either(err, all)
 }
 
@@ -211,11 +218,16 @@ func unquote(value []byte) (string, error) {
 	return string(b), err
 }
 
-func (jsonFormat) AppendRequest(b []byte, id uint64, name string, t *message.Type, v reflect.Value) ([]byte, error) {
+func (jsonFormat) AppendRequest(b []byte, r Request, t *message.Type, v reflect.Value) ([]byte, error) {
 	start := len(b)
-	b = appendID(b, id)
+	b = appendID(b, r.ID)
+	for _, word := range places(r.Place) {
+		b = append(append(append(b, '"'), word.Name...), `":`...)
+		b, _ = jsontext.AppendQuote(b, word.Value.(string)) // it is visible ASCII
+		b = append(b, ',')
+	}
 	b = append(b, `"request":`...)
-	b, err := jsontext.AppendQuote(b, name)
+	b, err := jsontext.AppendQuote(b, r.Name)
 	if err == nil {
 		b, err = t.Append(append(b, `,"value":`...), v)
 	}

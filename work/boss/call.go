@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/task"
 )
@@ -19,6 +20,8 @@ type Call struct {
 	Timeout time.Duration
 	// Tries is how often the call is sent to a worker at most. Default 3.
 	Tries int
+	// Place is what it is called from, in a trace. Nil: nobody knows. Calls that share it travel together.
+	Place *trace.Place
 	// Sink gets the outcome. Index is the sink's own.
 	Sink  Sink
 	Index int
@@ -94,5 +97,5 @@ func (c *Call) tries() int {
 
 // alike reports whether two calls can travel in one pack.
 func (c *Call) alike(other *Call) bool {
-	return c.Format == other.Format && c.Timeout == other.Timeout && c.lost == 0 && other.lost == 0
+	return c.Format == other.Format && c.Timeout == other.Timeout && c.Place == other.Place && c.lost == 0 && other.lost == 0
 }

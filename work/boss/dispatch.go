@@ -145,9 +145,13 @@ func (p *pool) launchLocked(l *workerLine, pk *pack) frame {
 	first := pk.calls[0]
 	f := newFrame(l)
 	f.pack = pk
-	buf := task.AppendPack(*f.data, &task.Pack{
+	head := task.Pack{
 		ID: pk.id, Function: pk.q.name, Format: first.Format, Timeout: first.Timeout, Origin: p.b.opts.ID, Count: len(pk.calls),
-	})
+	}
+	if first.Place != nil {
+		head.Place = *first.Place
+	}
+	buf := task.AppendPack(*f.data, &head)
 	for i, c := range pk.calls {
 		buf = task.AppendValue(buf, c.Input)
 		c.ln, c.pack, c.position = l, pk, i

@@ -16,6 +16,7 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/line"
 	"github.com/universal-server/become/ground/process"
+	"github.com/universal-server/become/ground/trace/otlp"
 	"github.com/universal-server/become/work/control"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/worker"
@@ -72,6 +73,7 @@ func (c *child) run() error {
 	c.start = *first.Start
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	defer c.traced()()
 
 	e, err := c.host.Open(ctx, c.start)
 	if err != nil {
@@ -111,6 +113,22 @@ func (c *child) run() error {
 		l.Close()
 	}
 	return nil
+}
+
+// tracesWithin is how long the last spans may take to the collector: the node waits a second for who has done what it was told.
+const tracesWithin = 800 * time.Millisecond
+
+// traced lets the worker's spans go where the environment says, until the function that it returns is called.
+func (c *child) traced() (end func()) {
+	stop := otlp.Start(otlp.Options{
+		Name: c.start.Name, Logger: slog.Default(),
+		Attributes: map[string]string{"become.node": c.start.Node, "become.worker": c.start.Worker},
+	})
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), tracesWithin)
+		defer cancel()
+		stop(ctx)
+	}
 }
 
 // obey follows the node's word until the line ends, or what it said to finish

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/roster"
 	"github.com/universal-server/become/work/task"
@@ -87,6 +88,9 @@ type Record struct {
 	// zero when the record's own sequence number names them. The further jobs follow on.
 	Origin ID
 	Jobs   []task.Value
+	// Places are what each of the jobs was submitted from, in a trace: as many as there are jobs, or nil if nobody knows of any. They are
+	// not part of the wire form, see Header.
+	Places []trace.Place
 }
 
 const recordVersion = 1

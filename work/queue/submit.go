@@ -9,6 +9,7 @@ import (
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/roster"
 	"github.com/universal-server/become/work/task"
@@ -60,11 +61,38 @@ type lane struct {
 
 // batch becomes one record.
 type batch struct {
-	jobs  []task.Value
-	bytes int
-	done  chan struct{}
-	seq   uint64
-	err   error
+	jobs       []task.Value
+	places     []trace.Place // nil while there are none
+	bytes      int
+	placeBytes int
+	done       chan struct{}
+	seq        uint64
+	err        error
+}
+
+// fullFor says whether one more job has no room.
+func (b *batch) fullFor(input task.Value, place trace.Place) bool {
+	return len(b.jobs) == recordJobs || b.bytes+len(input.Data) > recordBytes || b.placeBytes > 0 && b.placeBytes+placeSize(place) > maxPlaces-4*recordJobs
+}
+
+func (b *batch) add(input task.Value, place trace.Place) {
+	if place.Valid() && b.places == nil {
+		b.places = make([]trace.Place, len(b.jobs))
+	}
+	if b.places != nil {
+		b.places = append(b.places, place)
+	}
+	b.jobs = append(b.jobs, input)
+	b.bytes += len(input.Data)
+	b.placeBytes += placeSize(place)
+}
+
+// placeSize is how long a place is in a header at most: a quote in a tracestate takes two bytes there.
+func placeSize(p trace.Place) int {
+	if !p.Valid() {
+		return 0
+	}
+	return 60 + 2*len(p.State)
 }
 
 // NewSubmitter returns a submitter for the boss of that name. Close it.
@@ -89,14 +117,17 @@ func (s *Submitter) Close() {
 // Submit returns when the job is kept. It waits while the queue is full, until
 // ctx ends. fault.Deadline when the spec's Timeout is below zero: its time is over. After an error
 // that is not that, and not fault.Busy, Invalid or Denied, the job may have been kept all the same.
+//
+// The job is kept with ctx's place in a trace.
 func (s *Submitter) Submit(ctx context.Context, spec Spec, input task.Value) (ID, error) {
 	if spec.Timeout < 0 {
 		return ID{}, task.Late("submit job of", spec.Function, spec.Timeout)
 	}
 	spec.Tries = max(0, spec.Tries)
+	place := trace.From(ctx)
 	wait := 20 * time.Millisecond
 	for {
-		b, i, err := s.join(spec, input)
+		b, i, err := s.join(spec, input, place)
 		if err != nil {
 			return ID{}, err
 		}
@@ -121,7 +152,7 @@ func (s *Submitter) Submit(ctx context.Context, spec Spec, input task.Value) (ID
 }
 
 // join puts the job into a batch and makes sure that the batch is written.
-func (s *Submitter) join(spec Spec, input task.Value) (*batch, int, error) {
+func (s *Submitter) join(spec Spec, input task.Value, place trace.Place) (*batch, int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -132,7 +163,7 @@ func (s *Submitter) join(spec Spec, input task.Value) (*batch, int, error) {
 		l = &lane{}
 		s.lanes[spec] = l
 	}
-	if l.open != nil && (len(l.open.jobs) == recordJobs || l.open.bytes+len(input.Data) > recordBytes) {
+	if l.open != nil && l.open.fullFor(input, place) {
 		l.full = append(l.full, l.open)
 		l.open = nil
 	}
@@ -140,8 +171,7 @@ func (s *Submitter) join(spec Spec, input task.Value) (*batch, int, error) {
 		l.open = &batch{done: make(chan struct{})}
 	}
 	b := l.open
-	b.jobs = append(b.jobs, input)
-	b.bytes += len(input.Data)
+	b.add(input, place)
 	if l.writing < writers {
 		l.writing++
 		s.wg.Go(func() { s.write(spec, l) })
@@ -177,8 +207,8 @@ func (s *Submitter) write(spec Spec, l *lane) {
 func (s *Submitter) put(spec Spec, b *batch, id string) (uint64, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, time.Minute)
 	defer cancel()
-	r := Record{Function: spec.Function, Format: spec.Format, Boss: s.boss, Timeout: spec.Timeout, Tries: spec.Tries, Jobs: b.jobs}
-	seq, err := s.queue.Put(ctx, Subject(spec.Digest, Normal, spec.Function), r.Append(make([]byte, 0, b.bytes+len(b.jobs)*4+128)), id)
+	r := Record{Function: spec.Function, Format: spec.Format, Boss: s.boss, Timeout: spec.Timeout, Tries: spec.Tries, Jobs: b.jobs, Places: b.places}
+	seq, err := Put(ctx, s.queue, Subject(spec.Digest, Normal, spec.Function), &r, id)
 	if err != nil {
 		return 0, err
 	}

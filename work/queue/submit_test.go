@@ -31,7 +31,7 @@ type shelf struct {
 	wakes []string
 }
 
-func (s *shelf) Put(ctx context.Context, subject string, data []byte, id string) (uint64, error) {
+func (s *shelf) Put(ctx context.Context, subject string, data []byte, id string, header ...map[string]string) (uint64, error) {
 	if s.gate != nil {
 		select {
 		case <-s.gate:
@@ -49,6 +49,9 @@ func (s *shelf) Put(ctx context.Context, subject string, data []byte, id string)
 	r, err := queue.DecodeRecord(slices.Clone(data))
 	if err != nil {
 		return 0, err
+	}
+	if len(header) > 0 {
+		r.ReadHeader(header[0])
 	}
 	s.puts, s.ids, s.subj = append(s.puts, r), append(s.ids, id), append(s.subj, subject)
 	return uint64(len(s.puts)), nil

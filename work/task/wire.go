@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/work/engine"
 )
 
@@ -61,9 +62,11 @@ type Pack struct {
 	Format   engine.Format
 	// Timeout of each task, 0 for none. It travels in whole milliseconds, rounded up.
 	Timeout time.Duration
-	// Origin says in whose behalf: a boss's id and a trace context, for logs. May be empty.
+	// Origin says in whose behalf: a boss's id, without spaces. May be empty.
 	Origin string
-	Count  int
+	// Place is what all its tasks are called from, in a trace. Zero: nobody knows.
+	Place trace.Place
+	Count int
 	// Values holds the inputs as AppendValue wrote them, one after another.
 	Values []byte
 }
@@ -74,7 +77,7 @@ func AppendPack(dst []byte, p *Pack) []byte {
 	dst = binary.AppendUvarint(dst, p.ID)
 	dst = binary.AppendUvarint(dst, uint64((p.Timeout+time.Millisecond-1)/time.Millisecond))
 	dst = AppendText(dst, p.Function)
-	dst = AppendText(dst, p.Origin)
+	dst = appendOrigin(dst, p)
 	return binary.AppendUvarint(dst, uint64(p.Count))
 }
 
@@ -91,7 +94,7 @@ func DecodePack(frame []byte) (p Pack, err error) {
 	p.ID = d.Uvarint(math.MaxUint64)
 	p.Timeout = time.Duration(d.Uvarint(maxMillis)) * time.Millisecond
 	p.Function = d.Text()
-	p.Origin = d.Text()
+	p.Origin, p.Place = splitOrigin(d.Text())
 	p.Count = int(d.Uvarint(MaxTasks))
 	p.Values = d.Rest
 	if p.Count == 0 {

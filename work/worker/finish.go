@@ -107,8 +107,8 @@ func (p *puller) finishPart(ctx context.Context, j *job, part part) error {
 
 // buryOne writes the dead letter of one job of a record.
 func (p *puller) buryOne(ctx context.Context, j *job, index int, cause error) error {
-	one, id := *j.rec, j.rec.ID(j.seq, index)
-	one.Origin, one.Jobs, one.NotBefore = id, []task.Value{j.rec.Jobs[index]}, time.Time{}
+	one, id := j.rec.Part(index, index+1), j.rec.ID(j.seq, index)
+	one.Origin, one.NotBefore = id, time.Time{}
 	return p.bury(ctx, &one, id, cause, nil)
 }
 
@@ -129,11 +129,11 @@ func (p *puller) tryAgain(ctx context.Context, j *job, index int, o task.Outcome
 	if o.Status != task.Retry {
 		wait = p.backoff(j.rec)
 	}
-	one := *j.rec
-	one.Origin, one.Jobs = j.rec.ID(j.seq, index), []task.Value{j.rec.Jobs[index]}
+	one := j.rec.Part(index, index+1)
+	one.Origin = j.rec.ID(j.seq, index)
 	one.Attempt++
 	one.NotBefore = time.Now().Add(wait)
-	_, err := p.opts.Queue.Put(ctx, queue.Subject(p.opts.Digest, p.opts.Class, one.Function), one.Append(nil), fmt.Sprintf("%d.%d.try.%d", j.seq, index, one.Attempt))
+	_, err := queue.Put(ctx, p.opts.Queue, queue.Subject(p.opts.Digest, p.opts.Class, one.Function), &one, fmt.Sprintf("%d.%d.try.%d", j.seq, index, one.Attempt))
 	return err
 }
 
@@ -150,10 +150,9 @@ func (p *puller) backoff(rec *queue.Record) time.Duration {
 func (p *puller) republish(ctx context.Context, rec *queue.Record, seq uint64, first, last int, why string) error {
 	size := max(1, (last-first+7)/8)
 	for i := first; i < last; i += size {
-		again := *rec
+		again := rec.Part(i, min(i+size, last))
 		again.Origin = rec.ID(seq, i)
-		again.Jobs = rec.Jobs[i:min(i+size, last)]
-		_, err := p.opts.Queue.Put(ctx, queue.Subject(p.opts.Digest, p.opts.Class, rec.Function), again.Append(nil), fmt.Sprintf("%d.%d.%s", seq, i, why))
+		_, err := queue.Put(ctx, p.opts.Queue, queue.Subject(p.opts.Digest, p.opts.Class, rec.Function), &again, fmt.Sprintf("%d.%d.%s", seq, i, why))
 		if err != nil {
 			return err
 		}

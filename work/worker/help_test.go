@@ -42,6 +42,7 @@ func open(t *testing.T, slots int) *shop {
 				time.Sleep(time.Millisecond) // of the bubble
 				return in, nil
 			}),
+			s.fn("where", limitsOfWhere, where),
 			s.fn("hold", bundle.Limits{}, s.hold),
 			s.fn("one", bundle.Limits{Slots: 1}, s.hold),
 			s.fn("hurry", bundle.Limits{TimeoutMS: 100}, s.hold),

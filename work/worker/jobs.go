@@ -124,6 +124,7 @@ func (p *puller) admit(ctx context.Context, d bus.Delivery) *job {
 		d.Nak(wait)
 		return nil
 	}
+	rec.ReadHeader(stored.Header)
 	j := &job{p: p, d: d, rec: rec, seq: stored.Seq}
 	p.mu.Lock()
 	p.held[j] = struct{}{}
@@ -152,13 +153,13 @@ func (p *puller) suspect(ctx context.Context, j *job, deaths int) *job {
 	}
 	tries := p.tries(j.rec)
 	var err error
-	for i, v := range j.rec.Jobs {
+	for i := range j.rec.Jobs {
 		id := j.rec.ID(j.seq, i)
 		if _, _, e := result.Find(ctx, p.opts.Results, id); e == nil {
 			continue
 		}
-		one := *j.rec
-		one.Origin, one.Jobs, one.Deaths, one.NotBefore = id, []task.Value{v}, deaths, time.Time{}
+		one := j.rec.Part(i, i+1)
+		one.Origin, one.Deaths, one.NotBefore = id, deaths, time.Time{}
 		one.Attempt++
 		if one.Attempt >= tries {
 			lost := fault.Text(fault.Lost, "run job", id.String(), fmt.Sprintf("its worker died %d times", deaths))
@@ -168,7 +169,7 @@ func (p *puller) suspect(ctx context.Context, j *job, deaths int) *job {
 			if one.Attempt+1 >= tries {
 				class = queue.Solo
 			}
-			_, err = p.opts.Queue.Put(ctx, queue.Subject(p.opts.Digest, class, one.Function), one.Append(nil), fmt.Sprintf("%d.%d.after.%d", j.seq, i, deaths))
+			_, err = queue.Put(ctx, p.opts.Queue, queue.Subject(p.opts.Digest, class, one.Function), &one, fmt.Sprintf("%d.%d.after.%d", j.seq, i, deaths))
 			p.w.opts.Logger.Info("job killed its worker, or was beside one that did", "job", id.String(), "deaths", deaths)
 		}
 		if err != nil {

@@ -41,11 +41,11 @@ type gated struct {
 	shut atomic.Bool
 }
 
-func (g *gated) Put(ctx context.Context, subject string, data []byte, id string) (uint64, error) {
+func (g *gated) Put(ctx context.Context, subject string, data []byte, id string, header ...map[string]string) (uint64, error) {
 	if g.shut.Load() {
 		return 0, errors.New("the bus is away")
 	}
-	return g.Queue.Put(ctx, subject, data, id)
+	return g.Queue.Put(ctx, subject, data, id, header...)
 }
 
 // gatedLog is a log that refuses to take anything while it is shut.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/task"
 )
@@ -48,7 +49,9 @@ type run struct {
 	ctx      context.Context
 	stop     context.CancelCauseFunc
 	graceful *time.Timer
-	over     bool // the final frame was sent: nothing more may be
+	over     bool            // the final frame was sent: nothing more may be
+	base     context.Context // what ctx is made of, see placedLocked
+	span     *span.Span      // of the pack, or of the job that runs; nil if nobody makes them
 	failed   int
 }
 
@@ -123,8 +126,11 @@ func (r *run) next() (task.Value, *taskContext, bool) {
 			r.appendLocked(task.Outcome{Status: task.Failed, Err: fault.New(fault.Canceled, "run function", r.pack.Function, cause)})
 			continue
 		}
-		if r.ctx == nil || r.ctx.Err() != nil {
-			r.ctx, r.stop = context.WithCancelCause(r.w.ctx)
+		if r.ctx == nil || r.ctx.Err() != nil || r.alone() {
+			if r.stop != nil {
+				r.stop(nil)
+			}
+			r.ctx, r.stop = context.WithCancelCause(r.placedLocked(r.current))
 		}
 		return v, &taskContext{Context: r.ctx, r: r, index: r.current}, true
 	}
@@ -163,6 +169,7 @@ func (r *run) appendLocked(o task.Outcome) {
 	if o.Status != task.OK && o.Status != task.OKRef {
 		r.failed++
 	}
+	r.notedLocked(o)
 	r.recorded++
 	r.items = task.AppendOutcome(r.items, o)
 }
@@ -192,6 +199,7 @@ func (r *run) finalLocked() {
 	}
 	r.flushLocked(true)
 	r.over = true
+	r.span.End(nil)
 	if r.onEnd != nil {
 		r.onEnd()
 	}

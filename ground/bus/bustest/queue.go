@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 )
 
 var queueTests = []func(*bench){
-	EntriesComeOutAsTheyWentIn, AcknowledgedEntriesAreGone, AnIDIsPutOnce, EntriesAreCountedPerSubject,
+	EntriesComeOutAsTheyWentIn, AcknowledgedEntriesAreGone, AnIDIsPutOnce, HeadersComeWithTheirEntries, EntriesAreCountedPerSubject,
 	PeekTakesNothing, ARemovedEntryIsNotHandedOut, TakersShareTheWork, FiltersSeparateWork,
 	ManyProducersLoseNothing, APullWaitsForWork, APullTakesWhatIsThere, APullEnds, AnIdleTakerHoldsNothingBack,
 	PullsOfOneTakerDoNotBlockEachOther, FiltersMustNotOverlap, AQueueTakesOnlyItsSubjects,
@@ -104,6 +105,34 @@ func AcknowledgedEntriesAreGone(h *bench) {
 	if got := h.take(c, 1)[0].Record(); got.Seq != last || got.Seq < 6 {
 		h.Errorf("the next entry is number %d, put said %d", got.Seq, last)
 	}
+}
+
+func HeadersComeWithTheirEntries(h *bench) {
+	n := name()
+	q := h.queue(h.b, bus.Spec{Name: n})
+	words := map[string]string{"traceparent": "00-1", "Become-Places": `["a b"]`}
+	must(q.Put(h.ctx, n+".x", []byte("1"), "an-id", words))(h)
+	words["traceparent"] = "changed"
+	must(q.Put(h.ctx, n+".x", []byte("2"), "another"))(h)
+	words["traceparent"] = "00-1"
+	peeked := must(h.queue(h.other(), bus.Spec{Name: n}).Peek(h.ctx, n+".>", 1, 2))(h)
+	took := h.take(h.consumer(q, n+".>", longLease), 2)
+	for i, want := range []map[string]string{words, nil} {
+		if got := peeked[i].Header; !maps.Equal(got, want) {
+			h.Errorf("entry %d was peeked with %v", i, got)
+		}
+		if got := took[i].Record().Header; !maps.Equal(got, want) || string(took[i].Record().Data) != fmt.Sprint(i+1) {
+			h.Errorf("entry %d came with %v", i, got)
+		}
+		h.ok(took[i].Ack(h.ctx))
+	}
+	for _, bad := range []map[string]string{{"a b": "x"}, {"x": "a\nb"}, {"x": strings.Repeat("x", bus.MaxHeader)}, {"Nats-Msg-Id": "x"}} {
+		_, err := q.Put(h.ctx, n+".x", nil, "", bad)
+		h.kind(fmt.Sprintf("put with %.40v", bad), err, fault.Invalid)
+	}
+	_, err := q.Put(h.ctx, n+".x", nil, "", words, words)
+	h.kind("put with two headers", err, fault.Invalid)
+	h.holds(q, n+".>", 0)
 }
 
 func AnIDIsPutOnce(h *bench) {

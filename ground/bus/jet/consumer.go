@@ -204,7 +204,7 @@ type delivery struct {
 }
 
 func newDelivery(c *consumer, m *nats.Msg) *delivery {
-	d := &delivery{c: c, m: m, record: bus.Record{Subject: m.Subject, Data: m.Data}}
+	d := &delivery{c: c, m: m, record: bus.Record{Subject: m.Subject, Header: words(m.Header), Data: m.Data}}
 	if meta, err := m.Metadata(); err == nil {
 		d.record.Seq, d.record.Time, d.attempt = meta.Sequence.Stream, meta.Timestamp, int(meta.NumDelivered)
 	}

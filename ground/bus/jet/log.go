@@ -22,7 +22,7 @@ func (c *Conn) Log(ctx context.Context, spec bus.Spec) (bus.Log, error) {
 
 // Append keeps a record.
 func (l log) Append(ctx context.Context, subject string, data []byte) (uint64, error) {
-	return l.put(ctx, subject, data, "")
+	return l.put(ctx, bus.Message{Subject: subject, Data: data}, "")
 }
 
 // Read returns records in order.

@@ -3,6 +3,7 @@ package jet
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -54,16 +55,24 @@ func message(m bus.Message) *nats.Msg {
 	return out
 }
 
-// received is a message as the bus has it: of several values of a header the first.
+// received is a message as the bus has it.
 func received(m *nats.Msg) bus.Message {
-	out := bus.Message{Subject: m.Subject, Reply: m.Reply, Data: m.Data}
-	if len(m.Header) > 0 {
-		out.Header = make(map[string]string, len(m.Header))
-		for name, values := range m.Header {
-			if len(values) > 0 {
-				out.Header[name] = values[0]
-			}
+	return bus.Message{Subject: m.Subject, Reply: m.Reply, Header: first(m.Header, ""), Data: m.Data}
+}
+
+// words are the header of an entry, without what is the server's.
+func words(h nats.Header) map[string]string { return first(h, "Nats-") }
+
+// first is a header with the first of several values, but for names that begin so; nil if there is none.
+func first(h nats.Header, without string) (out map[string]string) {
+	for name, values := range h {
+		if len(values) == 0 || without != "" && strings.HasPrefix(name, without) {
+			continue
 		}
+		if out == nil {
+			out = make(map[string]string, len(h))
+		}
+		out[name] = values[0]
 	}
 	return out
 }

@@ -29,8 +29,12 @@ func (c *Conn) Queue(ctx context.Context, spec bus.Spec) (bus.Queue, error) {
 }
 
 // Put keeps an entry.
-func (q queue) Put(ctx context.Context, subject string, data []byte, id string) (uint64, error) {
-	return q.put(ctx, subject, data, id)
+func (q queue) Put(ctx context.Context, subject string, data []byte, id string, header ...map[string]string) (uint64, error) {
+	words, err := bus.OneHeader(header)
+	if err != nil {
+		return 0, fault.New(fault.Invalid, "store record", subject, err)
+	}
+	return q.put(ctx, bus.Message{Subject: subject, Data: data, Header: words}, id)
 }
 
 // Counts counts entries per subject.

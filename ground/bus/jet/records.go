@@ -45,11 +45,12 @@ func (c *Conn) publish(ctx context.Context, m *nats.Msg, id string) (ack *jetstr
 }
 
 // put publishes into the stream until it is acknowledged or refused.
-func (st *stream) put(ctx context.Context, subject string, data []byte, id string) (uint64, error) {
+func (st *stream) put(ctx context.Context, m bus.Message, id string) (uint64, error) {
+	subject := m.Subject
 	if !bus.ValidSubject(subject, false) || !bus.Match(st.name+".>", subject) {
 		return 0, fault.Text(fault.Invalid, "store record", subject, "the subject is not one of "+st.name)
 	}
-	if err := sized("store record", subject, data); err != nil {
+	if err := sized("store record", subject, m.Data); err != nil {
 		return 0, err
 	}
 	if id == "" && st.s.CachedInfo().Config.Replicas > 1 {
@@ -59,7 +60,7 @@ func (st *stream) put(ctx context.Context, subject string, data []byte, id strin
 	defer cancel()
 	var seq uint64
 	err := untilLed(ctx, func() error {
-		ack, _, err := st.c.publish(ctx, &nats.Msg{Subject: subject, Data: data}, id)
+		ack, _, err := st.c.publish(ctx, message(m), id)
 		if err == nil {
 			seq = ack.Sequence
 		}
@@ -146,7 +147,7 @@ func (st *stream) ahead(ctx context.Context, filter string, from uint64, n int) 
 			return nil, false, errs[i]
 		}
 		if len(some) == 0 || some[len(some)-1].Seq < m.Sequence {
-			some = append(some, bus.Record{Subject: m.Subject, Seq: m.Sequence, Time: m.Time, Data: m.Data})
+			some = append(some, bus.Record{Subject: m.Subject, Seq: m.Sequence, Time: m.Time, Header: words(m.Header), Data: m.Data})
 		}
 	}
 	return some, end, nil

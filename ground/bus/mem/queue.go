@@ -19,9 +19,13 @@ type queue struct {
 }
 
 // Put keeps an entry.
-func (q *queue) Put(ctx context.Context, subject string, data []byte, id string) (uint64, error) {
+func (q *queue) Put(ctx context.Context, subject string, data []byte, id string, header ...map[string]string) (uint64, error) {
 	if err := q.c.check(ctx, "put into", subject); err != nil {
 		return 0, err
+	}
+	words, err := bus.OneHeader(header)
+	if err != nil {
+		return 0, fault.New(fault.Invalid, "store record", subject, err)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -32,7 +36,7 @@ func (q *queue) Put(ctx context.Context, subject string, data []byte, id string)
 	if p, ok := q.ids[id]; ok && id != "" {
 		return p.seq, nil
 	}
-	seq, err := q.appendLocked(subject, data)
+	seq, err := q.appendLocked(subject, data, words)
 	if err != nil {
 		return 0, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"sync"
@@ -46,7 +47,7 @@ func (st *store) fullLocked(more int64) bool {
 }
 
 // appendLocked keeps a record.
-func (st *store) appendLocked(subject string, data []byte) (uint64, error) {
+func (st *store) appendLocked(subject string, data []byte, header map[string]string) (uint64, error) {
 	if !bus.ValidSubject(subject, false) || !bus.Match(st.spec.Name+".>", subject) {
 		return 0, fault.Text(fault.Invalid, "store record", subject, "the subject is not one of "+st.spec.Name)
 	}
@@ -62,7 +63,7 @@ func (st *store) appendLocked(subject string, data []byte) (uint64, error) {
 	}
 	st.compactLocked()
 	st.seq++
-	st.records = append(st.records, bus.Record{Subject: subject, Seq: st.seq, Time: time.Now(), Data: bytes.Clone(data)})
+	st.records = append(st.records, bus.Record{Subject: subject, Seq: st.seq, Time: time.Now(), Header: maps.Clone(header), Data: bytes.Clone(data)})
 	st.bytes += int64(len(data))
 	return st.seq, nil
 }
@@ -84,7 +85,7 @@ func (st *store) removeLocked(i int) {
 		return
 	}
 	st.bytes -= int64(len(r.Data))
-	r.Subject, r.Data = "", nil
+	r.Subject, r.Header, r.Data = "", nil, nil
 	st.removed++
 	for _, c := range st.consumers {
 		c.forgetLocked(r.Seq)
@@ -123,7 +124,7 @@ func (st *store) read(filter string, from uint64, max int) []bus.Record {
 			break
 		}
 		if r.Subject != "" && bus.Match(filter, r.Subject) {
-			r.Data = bytes.Clone(r.Data)
+			r.Header, r.Data = maps.Clone(r.Header), bytes.Clone(r.Data)
 			out = append(out, r)
 		}
 	}
@@ -141,7 +142,7 @@ func (st *store) tail(filter string, max int) []bus.Record {
 			break
 		}
 		if r.Subject != "" && bus.Match(filter, r.Subject) {
-			r.Data = bytes.Clone(r.Data)
+			r.Header, r.Data = maps.Clone(r.Header), bytes.Clone(r.Data)
 			out = append(out, r)
 		}
 	}
@@ -176,7 +177,7 @@ func (l *log) Append(ctx context.Context, subject string, data []byte) (uint64, 
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock() // subscribers see records in the order of their numbers
-	seq, err := l.appendLocked(subject, data)
+	seq, err := l.appendLocked(subject, data, nil)
 	if err == nil {
 		l.s.publish(bus.Message{Subject: subject, Data: data})
 	}

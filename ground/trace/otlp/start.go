@@ -19,7 +19,7 @@ type Options struct {
 	// Name is the service's, if the environment says no other (service.name).
 	Name string
 	// Attributes say more of this process.
-	Attributes []attribute.KeyValue
+	Attributes map[string]string
 	// Logger is told what is wrong. Default: nobody is.
 	Logger *slog.Logger
 	// Getenv reads the environment. Default: os.Getenv.
@@ -67,10 +67,13 @@ func Start(o Options) (stop func(context.Context)) {
 // resource is what the spans are of.
 func (o *Options) resource() *resource.Resource {
 	host, _ := os.Hostname()
-	all := append([]attribute.KeyValue{
+	all := []attribute.KeyValue{
 		attribute.String("service.name", o.Name), attribute.String("service.instance.id", rand.Text()),
 		attribute.String("host.name", host), attribute.Int("process.pid", os.Getpid()),
-	}, o.Attributes...)
+	}
+	for key, value := range o.Attributes {
+		all = append(all, attribute.String(key, value))
+	}
 	r, err := resource.New(context.Background(), resource.WithTelemetrySDK(), resource.WithAttributes(all...), resource.WithFromEnv())
 	if err != nil {
 		o.Logger.Warn("what the traces are of is not known in full", "err", err)

@@ -2,7 +2,6 @@ package span
 
 import (
 	"context"
-	"fmt"
 	"reflect"
 	"strings"
 
@@ -109,22 +108,39 @@ func (s *Span) Fail(kind, text string) {
 	}
 }
 
-// End closes the span, with what went wrong, if anything did.
-func (s *Span) End(err error) {
-	if s == nil {
-		return
-	}
-	if err != nil {
+// Failed is Fail with an error's kind and text, and notes it.
+func (s *Span) Failed(err error) {
+	if s != nil && err != nil {
 		s.Note(err)
 		s.Fail(fault.KindOf(err).String(), err.Error())
 	}
-	s.s.End()
 }
 
-// Panicked closes the span of what has panicked.
-func (s *Span) Panicked(p any) {
+// End closes the span, with what went wrong, if anything did.
+func (s *Span) End(err error) {
 	if s != nil {
-		s.Fail("panic", fmt.Sprint(p))
+		s.Failed(err)
+		s.s.End()
+	}
+}
+
+// Judge says how a request ended for its server, whose error, if there is one, was noted. What the client did wrong is no failure of the server.
+func (s *Span) Judge(err error) {
+	if s == nil || err == nil {
+		return
+	}
+	switch kind := fault.KindOf(err); kind {
+	case fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Canceled:
+		s.Text("error.type", kind.String())
+	default:
+		s.Fail(kind.String(), err.Error())
+	}
+}
+
+// Served closes the span of a request that a server has answered, see Judge.
+func (s *Span) Served(err error) {
+	if s != nil {
+		s.Judge(err)
 		s.s.End()
 	}
 }

@@ -1,4 +1,4 @@
-// Package edge is what all doors that speak HTTP do first: it marks each request with its id and its place in a trace.
+// Package edge is what all doors that speak HTTP do first: it marks each request with its id and its place in a trace, and opens a span for it.
 //
 //	HTTP request → [edge] → door
 //
@@ -8,6 +8,7 @@
 // # Guarantees
 //
 //   - A request is marked once, whatever doors it goes through.
+//   - While nobody makes spans (package span) there are none, and no answer is looked at.
 //
 // # A first program
 //

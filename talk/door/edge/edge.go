@@ -3,8 +3,10 @@ package edge
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/universal-server/become/ground/trace"
+	"github.com/universal-server/become/ground/trace/span"
 )
 
 // As HTTP's header has them.
@@ -36,4 +38,43 @@ func Mark(w http.ResponseWriter, r *http.Request) context.Context {
 // Handler marks the requests of another.
 func Handler(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r.WithContext(Mark(w, r))) })
+}
+
+// Traced opens a span for each request of a door, if anybody makes spans, and marks it. The door gives it a name that says more than the method,
+// see span.Span.Routed; what it answers is in it.
+func Traced(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !span.On() {
+			h.ServeHTTP(w, r)
+			return
+		}
+		ctx, s := span.Request(Mark(w, r), r)
+		out := &span.Writer{ResponseWriter: w}
+		returned := false
+		defer func() {
+			switch {
+			case !returned:
+				s.Fail("panic", "the handler panicked")
+				s.End(nil)
+			case out.Status == 0: // as net/http has it
+				s.Answered(http.StatusOK)
+			default:
+				s.Answered(out.Status)
+			}
+		}()
+		h.ServeHTTP(out, r.WithContext(ctx))
+		returned = true
+	})
+}
+
+// Route marks and traces the requests of a handler behind an http.ServeMux: its pattern is the span's name.
+func Route(h http.Handler) http.Handler {
+	return Traced(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s := span.Of(r.Context()); s != nil {
+			if i := strings.IndexByte(r.Pattern, '/'); i >= 0 { // before it are a method and a host
+				s.Routed(r, r.Pattern[i:])
+			}
+		}
+		h.ServeHTTP(w, r.WithContext(Mark(w, r)))
+	}))
 }

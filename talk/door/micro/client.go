@@ -9,6 +9,7 @@ import (
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/trace"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/door/problem"
 )
 
@@ -22,7 +23,13 @@ type Answer struct {
 
 // Request asks a service at the bus. Data is a message as Serve reads it. fault.NotFound when there is no such service, or it has no such
 // request; an error of the service has the kind that it had there, fault.Remote if it had none.
-func Request(ctx context.Context, b bus.Messenger, name, request string, data []byte) (Answer, error) {
+func Request(ctx context.Context, b bus.Messenger, name, request string, data []byte) (a Answer, err error) {
+	if span.On() {
+		var s *span.Span
+		ctx, s = span.Begin(ctx, span.Client, name+"/"+request)
+		s.Method("nats", name, request)
+		defer func() { s.End(err) }()
+	}
 	const op = "request"
 	id := name + "." + request
 	ask := bus.Message{Subject: id, Data: data}
@@ -41,7 +48,7 @@ func Request(ctx context.Context, b bus.Messenger, name, request string, data []
 	}
 	var envelope struct{ Value json.RawMessage }
 	var named []json.RawMessage
-	a := Answer{Value: m.Data}
+	a = Answer{Value: m.Data}
 	if json.Unmarshal(m.Data, &envelope) == nil && json.Unmarshal(envelope.Value, &named) == nil && len(named) == 3 && json.Unmarshal(named[0], &a.Type) == nil {
 		a.Value = named[1]
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/trace"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/problem"
 )
@@ -20,7 +21,8 @@ type exchange struct {
 	ctx      context.Context // of the request
 	reply    string          // where the answer goes; empty: nobody wants it
 	begun    time.Time
-	data     []byte // of the answer, once it is encoded
+	span     *span.Span // nil if nobody makes them
+	data     []byte     // of the answer, once it is encoded
 }
 
 // Encode is for the API: see api.Exchange.
@@ -41,6 +43,7 @@ func (x *exchange) Answer(err error, _ bool) {
 		out.Header = map[string]string{headerError: oneLine(p.Detail), headerCode: strconv.Itoa(p.Status), trace.RequestField: p.RequestID}
 	}
 	x.endpoint.count(time.Since(x.begun), err)
+	x.span.Served(err)
 	if x.reply == "" {
 		return
 	}

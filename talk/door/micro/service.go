@@ -16,6 +16,7 @@ import (
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/trace"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/api"
 )
 
@@ -136,6 +137,10 @@ func (s *Service) Close() error {
 func (s *Service) request(e *endpoint, m bus.Message) {
 	s.wg.Go(func() {
 		x := &exchange{service: s, endpoint: e, ctx: marked(s.ctx, m), reply: m.Reply, begun: time.Now()}
+		if span.On() {
+			x.ctx, x.span = span.Begin(x.ctx, span.Server, s.api.Name+"/"+e.handler.Name)
+			x.span.Method("nats", s.api.Name, e.handler.Name)
+		}
 		in, err := decode(e.handler, m.Data)
 		if err != nil {
 			s.api.Refuse(x.ctx, e.handler.Name, err)

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"reflect"
 	"regexp"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/keep/collection"
+	"github.com/universal-server/become/talk/door/edge"
 	"github.com/universal-server/become/talk/door/origin"
 )
 
@@ -80,6 +82,7 @@ type Resource struct {
 	store   store
 	callers origin.Policy
 	slots   chan struct{} // holds an item for each request under way
+	traced  http.Handler  // answers, with a span
 }
 
 var goodName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
@@ -99,6 +102,7 @@ func New[T any](name string, s collection.Store[T], opts *Options) (*Resource, e
 	}
 	r := &Resource{name: name, opts: opts.withDefaults(), store: typed[T]{s}}
 	r.slots = make(chan struct{}, r.opts.MaxRequests)
+	r.traced = edge.Traced(http.HandlerFunc(r.request))
 	r.callers = origin.Policy{
 		Origins: r.opts.Origins, Methods: onItem + ", POST", Expose: "ETag, Link, Location",
 		Headers: "Authorization, Content-Type, Content-Encoding, If-Match, If-None-Match, Prefer, X-Request-Id, Traceparent",

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/door/problem"
 )
 
@@ -19,7 +20,9 @@ const (
 )
 
 // ServeHTTP answers requests for the collection and its items.
-func (s *Resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *Resource) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.traced.ServeHTTP(w, r) }
+
+func (s *Resource) request(w http.ResponseWriter, r *http.Request) {
 	s.callers.Allow(w, r)
 	defer s.recovered(w)
 	select {
@@ -35,6 +38,7 @@ func (s *Resource) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(ctx)
 	}
 	if err := s.serve(w, r); err != nil {
+		span.Of(r.Context()).Note(err)
 		problem.Write(w, err)
 	}
 }
@@ -51,6 +55,9 @@ func (s *Resource) serve(w http.ResponseWriter, r *http.Request) error {
 	id, isItem, err := s.find(r.URL)
 	if err != nil {
 		return err
+	}
+	if t := span.Of(r.Context()); t != nil {
+		t.Routed(r, s.route(isItem))
 	}
 	if s.callers.Forged(r) {
 		return problem.Of(fault.Text(fault.Denied, "change", s.name, "a web page of another origin asks for it"))
@@ -74,6 +81,14 @@ func (s *Resource) serve(w http.ResponseWriter, r *http.Request) error {
 		return s.create(w, r)
 	}
 	return notAllowed(r.Method, onCollection)
+}
+
+// route is where it is, for all of its items.
+func (s *Resource) route(isItem bool) string {
+	if isItem {
+		return "/" + s.name + "/{id}"
+	}
+	return "/" + s.name
 }
 
 func (s *Resource) serveItem(w http.ResponseWriter, r *http.Request, id string) error {

@@ -56,6 +56,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.refuse(w, r, err)
 		return
 	}
+	w.Header().Set(frame.FieldsHeader, frame.Traces)
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       frame.Protocols(),
 		InsecureSkipVerify: true, // check has looked at the origin

@@ -5,8 +5,10 @@ import (
 	"strconv"
 
 	"github.com/universal-server/become/ground/trace"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/problem"
+	"github.com/universal-server/become/talk/frame"
 )
 
 // exchange is a request whose answer is awaited.
@@ -15,12 +17,33 @@ type exchange struct {
 	id      uint64 // 0: the client wants no answer
 	heard   bool   // it is told what is wrong all the same
 	ctx     context.Context
-	reply   *[]byte // a buffer with what is to be sent, once it is encoded
+	span    *span.Span // nil if nobody makes them
+	reply   *[]byte    // a buffer with what is to be sent, once it is encoded
 }
 
-// of returns the context of a request, which is known by the session's id and its own.
-func (s *session) of(id uint64) context.Context {
-	return trace.Mark(s.ctx, s.name+"."+strconv.FormatUint(id, 10), trace.From(s.ctx))
+// of begins the exchange of a request, which is known by the session's id and its own. Its place in a trace is that which it came with, else the
+// session's.
+func (s *session) of(r frame.Request) *exchange {
+	x := &exchange{session: s, id: r.ID}
+	place := s.place
+	if r.Place.Valid() {
+		place = r.Place
+	}
+	x.ctx = trace.Mark(s.ctx, s.name+"."+strconv.FormatUint(r.ID, 10), place)
+	if span.On() {
+		x.ctx, x.span = span.Begin(span.At(x.ctx, place), span.Server, s.door.api.Name)
+		x.span.Text("network.protocol.name", "websocket")
+	}
+	return x
+}
+
+// named tells the span of a request what that is for.
+func (x *exchange) named(h *api.Handler) {
+	if h != nil && x.span.Recorded() {
+		name := x.session.door.api.Name
+		x.span.Name(name + "/" + h.Name)
+		x.span.Method("become", name, h.Name)
+	}
 }
 
 // Encode is for the API: see api.Exchange.
@@ -49,6 +72,7 @@ func (x *exchange) fill(f func(b []byte) ([]byte, error)) error {
 func (x *exchange) Answer(err error, _ bool) {
 	s := x.session
 	defer s.done()
+	x.span.Served(err)
 	if x.id == 0 && !x.heard {
 		if err != nil {
 			s.log.Debug("a request that wants no answer failed", "request_id", trace.RequestID(x.ctx), "err", err)

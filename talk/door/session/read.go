@@ -79,11 +79,15 @@ func (s *session) take(data []byte, turn uint64) {
 		return
 	}
 	if err != nil {
-		(&exchange{session: s, id: r.ID, ctx: s.of(r.ID), heard: true}).Answer(err, false)
+		x := s.of(r)
+		x.heard = true
+		x.span.Note(err)
+		x.Answer(err, false)
 		return
 	}
-	x := &exchange{session: s, id: r.ID, ctx: s.of(r.ID)}
+	x := s.of(r)
 	h, err := s.door.api.Find(r.Name)
+	x.named(h)
 	var in reflect.Value
 	if err == nil {
 		in = reflect.New(h.In.Go()).Elem()

@@ -29,6 +29,7 @@ type session struct {
 	told    chan struct{} // closed when the API knows that it is over
 
 	// Set by run, before others need them.
+	place  trace.Place     // that it came from, in a trace
 	name   string          // what its requests are known by, each with its own id
 	ctx    context.Context // of the requests
 	cancel context.CancelFunc
@@ -79,7 +80,7 @@ func (s *session) run(ctx context.Context, conn *websocket.Conn, id, peer string
 		s.leave(websocket.StatusPolicyViolation, err.Error())
 	} else {
 		s.log.Debug("session begins")
-		s.own, s.ctx = own, own.With(ctx)
+		s.own, s.ctx, s.place = own, own.With(ctx), trace.From(ctx)
 		s.beat.Reset(d.opts.PingEvery)
 	}
 	s.read()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/edge"
 	"github.com/universal-server/become/talk/door/origin"
@@ -18,7 +19,7 @@ func New(a *api.API, opts *Options) http.Handler {
 	d.callers = origin.Policy{
 		Origins: d.opts.Origins, Methods: "GET, HEAD, POST", Headers: "Content-Type, Content-Encoding, X-Request-Id, Traceparent",
 	}
-	return d
+	return edge.Traced(d)
 }
 
 type door struct {
@@ -40,6 +41,10 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	name := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	h, form, in, err := d.accept(r, name)
+	if s := span.Of(ctx); s != nil && h != nil {
+		s.Routed(r, "/"+h.Name)
+		s.Method("become", d.api.Name, h.Name)
+	}
 	if err != nil {
 		d.api.Refuse(ctx, name, err)
 		problem.Write(w, err)

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/universal-server/become/ground/message"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/media"
 	"github.com/universal-server/become/talk/door/problem"
@@ -179,6 +181,7 @@ func (d *door) describes(w http.ResponseWriter, r *http.Request) bool {
 	default:
 		return false
 	}
+	span.Of(r.Context()).Routed(r, "/"+strings.TrimPrefix(r.URL.Path, "/"))
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		problem.Write(w, problem.New(http.StatusMethodNotAllowed, r.Method+" is not for this; GET is").With("Allow", "GET, HEAD, OPTIONS"))
 		return true

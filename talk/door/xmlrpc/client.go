@@ -12,7 +12,11 @@ import (
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/ground/trace"
+	"github.com/universal-server/become/ground/trace/span"
 )
+
+// usualPath is where XML-RPC is, unless an address says otherwise.
+const usualPath = "/RPC2"
 
 // maxAnswer bounds what a client reads.
 const maxAnswer = 64 << 20
@@ -20,14 +24,14 @@ const maxAnswer = 64 << 20
 // Call calls a method of the server at an address, http://127.0.0.1:8000 or with a path; without one it is /RPC2. The
 // parameters and the answer are trees, see message.Type.Tree. The error is a *Fault when the server answers with one;
 // else fault.Lost when it cannot be reached, fault.Invalid for a bad address or parameter, fault.Remote for an answer that is none.
-func Call(ctx context.Context, client *http.Client, address, method string, params ...any) (any, error) {
+func Call(ctx context.Context, client *http.Client, address, method string, params ...any) (v any, err error) {
 	const op = "call"
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, fault.Text(fault.Invalid, op, address, "want an address as in http://127.0.0.1:8000/RPC2")
 	}
 	if u.Path == "" {
-		u.Path = "/RPC2"
+		u.Path = usualPath
 	}
 	body, err := request(method, params)
 	if err != nil {
@@ -41,6 +45,13 @@ func Call(ctx context.Context, client *http.Client, address, method string, para
 	if client == nil {
 		client = http.DefaultClient
 	}
+	ctx, s := span.Begin(ctx, span.Client, "xmlrpc")
+	if s.Recorded() {
+		s.Name("xmlrpc " + method)
+		s.Method("xmlrpc", "", method)
+		s.Text("server.address", u.Hostname())
+	}
+	defer func() { s.End(err) }()
 	trace.Inject(ctx, r.Header.Set)
 	res, err := client.Do(r)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/media"
 	"github.com/universal-server/become/talk/door/origin"
@@ -65,6 +66,9 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, err)
 		return
 	}
+	if r.URL.Path == usualPath {
+		span.Of(r.Context()).Routed(r, usualPath)
+	}
 	if strings.HasPrefix(method, "system.") {
 		v, err := d.system(r.Context(), method, params, true)
 		send(w, r, document(v, err))
@@ -72,9 +76,11 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h, in, err := d.accept(r.Context(), method, params)
 	if err != nil {
+		span.Of(r.Context()).Judge(err) // its status is 200
 		send(w, r, failure(asFault(err)))
 		return
 	}
+	span.Of(r.Context()).Method("xmlrpc", d.api.Name, h.Name)
 	d.api.Answer(r.Context(), h, in, &exchange{w: w, r: r})
 }
 

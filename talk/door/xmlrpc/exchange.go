@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/api"
 )
 
@@ -31,6 +32,7 @@ func unwritable(err error) error { return fault.Text(fault.Invalid, "write answe
 // Answer is for the API: see api.Exchange.
 func (x *exchange) Answer(err error, late bool) {
 	if err != nil {
+		span.Of(x.r.Context()).Judge(err) // its status is 200
 		x.answer = failure(asFault(err))
 	}
 	if late {

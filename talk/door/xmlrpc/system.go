@@ -6,6 +6,7 @@ import (
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
+	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/api"
 )
 
@@ -101,7 +102,7 @@ func (d *door) multicall(ctx context.Context, params []any) (any, error) {
 	all := make([]any, len(calls))
 	for i, one := range calls {
 		method, args := callOf(one)
-		v, err := d.call(ctx, method, args)
+		v, err := d.oneOf(ctx, method, args)
 		if err != nil {
 			all[i] = asFault(err).tree()
 			continue
@@ -109,6 +110,21 @@ func (d *door) multicall(ctx context.Context, params []any) (any, error) {
 		all[i] = []any{v}
 	}
 	return all, nil
+}
+
+// oneOf makes one call of several, with a span of its own.
+func (d *door) oneOf(ctx context.Context, method string, args []any) (any, error) {
+	if !span.On() {
+		return d.call(ctx, method, args)
+	}
+	ctx, s := span.Begin(ctx, span.Internal, "system.multicall")
+	if h, err := d.api.Find(method); err == nil {
+		s.Name(d.api.Name + "/" + h.Name)
+		s.Method("xmlrpc", d.api.Name, h.Name)
+	}
+	v, err := d.call(ctx, method, args)
+	s.Served(err)
+	return v, err
 }
 
 func callOf(one any) (method string, params []any) {
