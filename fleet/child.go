@@ -67,7 +67,7 @@ func patiently[T any](ctx context.Context, connect func() (T, error)) (T, error)
 
 func connectChild(ctx context.Context, start control.Start, logger *slog.Logger) (*Fleet, error) {
 	parts := Parts{ID: start.Worker, URL: start.Bus, Logger: logger}
-	opts := &jet.Options{Name: start.Name, Ticket: start.Ticket, Public: start.Public, InboxPrefix: "_INBOX.w_" + start.Worker, Logger: logger}
+	opts := &jet.Options{Name: start.Name, Ticket: start.Ticket, Public: start.Public, InboxPrefix: key.InboxOf(key.RoleWorker, start.Worker), Logger: logger}
 	if start.Public != "" {
 		public, err := key.ParsePublic(start.Public)
 		if err != nil {

@@ -55,6 +55,7 @@ people who deploy, as a file only they can read. A node makes one in its home by
 				return err
 			},
 		},
+		a.ticketCommand(),
 	)
 	return cmd
 }

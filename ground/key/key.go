@@ -177,7 +177,11 @@ const (
 	RoleNode     Role = "node"
 	RoleWorker   Role = "worker"  // a process that runs user code
 	RoleService  Role = "service" // a process of a service: it answers requests to its name
+	RoleCaller   Role = "caller"  // a program that asks services, and does nothing else: see InboxOf
 )
+
+// InboxOf begins the subjects on which a caller or worker of that id hears answers; nobody else does.
+func InboxOf(r Role, id string) string { return "_INBOX." + string(r[0]) + "_" + id }
 
 // Claims is what a ticket says.
 type Claims struct {

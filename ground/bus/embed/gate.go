@@ -3,6 +3,7 @@ package embed
 import (
 	"log/slog"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -32,10 +33,12 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	case key.RoleWorker:
 		user.Permissions = workerRights(claims)
 	case key.RoleService:
-		if !serviceName.MatchString(claims.Name) {
+		if !serviceName.MatchString(claims.Name) || claims.Name == "become" || strings.HasPrefix(claims.Name, "become_") {
 			return false
 		}
 		user.Permissions = serviceRights(claims)
+	case key.RoleCaller:
+		user.Permissions = callerRights(claims)
 	default:
 		return false
 	}
@@ -58,8 +61,17 @@ func serviceRights(c key.Claims) *server.Permissions {
 	}
 	return &server.Permissions{
 		Publish:   &server.SubjectPermission{Deny: []string{">"}},
-		Subscribe: &server.SubjectPermission{Allow: listen, Deny: []string{"become.>", "become_*.>"}},
+		Subscribe: &server.SubjectPermission{Allow: listen},
 		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: answerWithin},
+	}
+}
+
+// callerRights are those of a program that asks services for what they do and how they are: NAME.REQUEST, and $SRV. No subject of the fleet's
+// own, and none of JetStream's, has two parts, but become's.
+func callerRights(c key.Claims) *server.Permissions {
+	return &server.Permissions{
+		Publish:   &server.SubjectPermission{Allow: []string{"*.*", "$SRV.>"}, Deny: []string{"become.>", "_INBOX.>"}},
+		Subscribe: &server.SubjectPermission{Allow: []string{key.InboxOf(c.Role, c.ID) + ".>"}},
 	}
 }
 
@@ -97,7 +109,7 @@ func workerRights(c key.Claims) *server.Permissions {
 	return &server.Permissions{
 		Publish: &server.SubjectPermission{Allow: publish},
 		Subscribe: &server.SubjectPermission{Allow: []string{
-			"_INBOX.w_" + c.ID + ".>", "become.up.>", "become.down.>", "become.cancel." + c.Digest,
+			key.InboxOf(c.Role, c.ID) + ".>", "become.up.>", "become.down.>", "become.cancel." + c.Digest,
 			"become.progress.>", "become_result.>",
 		}},
 	}
