@@ -36,6 +36,8 @@ type servedState struct {
 	Before     role.Edition     `json:"before"`
 	Generation uint64           `json:"generation,omitempty"`
 	Restarts   uint64           `json:"restarts,omitempty"`
+	Unset      uint64           `json:"unset,omitempty"`
+	Tried      []role.Edition   `json:"tried,omitempty"`
 	Master     *master.Handover `json:"master"`
 }
 
@@ -117,7 +119,7 @@ func (s *services) handover(ctx context.Context, out *reexec.Out) (states []serv
 		if v.master == nil {
 			continue
 		}
-		st := servedState{Name: v.name, Record: v.record, Edition: v.edition, Before: v.before, Generation: v.generation, Restarts: v.restarts}
+		st := servedState{Name: v.name, Record: v.record, Edition: v.edition, Before: v.before, Generation: v.generation, Restarts: v.restarts, Unset: v.unset, Tried: v.tried}
 		if st.Master, err = v.master.Handover(ctx, out); err != nil {
 			err = fault.New(fault.KindOf(err), "hand over service", v.name, err)
 			break
@@ -181,6 +183,7 @@ func (n *Node) adoptServices() error {
 	for _, st := range h.Services {
 		v := newServed(n.services, st.Name)
 		v.record, v.edition, v.before, v.generation, v.restarts, v.adopted = st.Record, st.Edition, st.Before, st.Generation, st.Restarts, true
+		v.unset, v.tried = st.Unset, st.Tried
 		m, err := master.Adopt(st.Master, n.opts.Received, v.options())
 		if err != nil {
 			n.opts.Logger.Error("a service begins anew", "role", st.Name, "err", err)

@@ -2,11 +2,7 @@ package node
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"log/slog"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -20,12 +16,10 @@ import (
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/bus/embed"
 	"github.com/universal-server/become/ground/bus/jet"
-	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/home"
 	"github.com/universal-server/become/ground/key"
 	"github.com/universal-server/become/ground/logs"
 	"github.com/universal-server/become/ground/reexec"
-	"github.com/universal-server/become/work/roster"
 )
 
 // Options of a node. The zero value is a node of its own on this machine.
@@ -199,120 +193,6 @@ func (n *Node) open(ctx context.Context) (err error) {
 	return n.home.Publish(home.Contact{PID: os.Getpid(), URL: n.url, Node: n.ID(), Embedded: n.opts.Embedded, Started: n.started})
 }
 
-// checkListen refuses to be open to other machines without a key that was
-// given on purpose.
-func (n *Node) checkListen() error {
-	if n.opts.Listen == "" {
-		return nil
-	}
-	host, _, err := net.SplitHostPort(n.opts.Listen)
-	if err != nil {
-		return fault.Text(fault.Invalid, "listen at", n.opts.Listen, "want host:port").WithHint("as in 127.0.0.1:4321")
-	}
-	if loopback(host) {
-		return nil
-	}
-	if n.opts.Key == "" {
-		return fault.Text(fault.Denied, "listen at", n.opts.Listen, "other machines could reach it and no key was given").WithHint("make a key with: become key new FILE, and give it with --key FILE to every node and boss")
-	}
-	n.lineTCP = net.JoinHostPort(host, "0")
-	return nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
-}
-
-func (n *Node) openKey() (*key.Key, error) {
-	if n.opts.Key != "" {
-		return fleet.ReadKey(n.opts.Key)
-	}
-	path := n.home.Key()
-	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
-		k := key.New()
-		return k, k.Save(path)
-	}
-	return key.Load(path)
-}
-
-func (n *Node) openBus(ctx context.Context) (err error) {
-	opts := &jet.Options{Name: "node " + n.ID(), Replicas: n.opts.Replicas, Logger: n.opts.Logger}
-	n.url = n.opts.URL
-	if n.url == "" {
-		if n.server, err = n.startServer(); err != nil {
-			return err
-		}
-		n.url = n.server.URL()
-	}
-	opts.Ticket = n.key.Ticket(key.Claims{Role: key.RoleNode, ID: n.ID(), Expires: time.Now().Add(10 * 365 * 24 * time.Hour)})
-	opts.Public = n.key.Public().String()
-	n.bus, err = jet.Connect(ctx, n.url, opts)
-	return err
-}
-
-// startServer starts the embedded bus, without an address at the one of the
-// last start if it is still free.
-func (n *Node) startServer() (*embed.Server, error) {
-	opts := embed.Options{
-		Dir: n.home.Bus(), Listen: n.opts.Listen, Key: n.key, Name: n.ID(),
-		SyncAlways: n.opts.Durable, MaxStore: n.opts.MaxStore, Logger: n.opts.Logger,
-	}
-	if opts.Listen != "" {
-		return embed.Start(opts)
-	}
-	path := filepath.Join(n.home.Dir(), "address")
-	if last, err := os.ReadFile(path); err == nil && free(string(last)) {
-		opts.Listen = string(last)
-	}
-	server, err := embed.Start(opts)
-	if fault.KindOf(err) == fault.Busy && opts.Listen != "" { // somebody was faster
-		opts.Listen = ""
-		server, err = embed.Start(opts)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if u, err := url.Parse(server.URL()); err == nil {
-		os.WriteFile(path, []byte(u.Host), 0o600) // only a convenience
-	}
-	return server, nil
-}
-
-// free reports whether a loopback address can be listened at.
-func free(addr string) bool {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil || !loopback(host) {
-		return false
-	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return false
-	}
-	return l.Close() == nil
-}
-
-// listen subscribes to what bosses and clients ask of nodes.
-func (n *Node) listen() error {
-	for subject, f := range map[string]func(bus.Message){
-		roster.SubjectWant:            n.onWant,
-		roster.SubjectWake:            func(bus.Message) { n.lookForJobs() },
-		roster.SubjectStatus:          n.onStatus,
-		roster.SubjectLogs:            n.onLogs,
-		roster.UpgradeSubject(n.ID()): n.onUpgrade,
-	} {
-		s, err := n.bus.Subscribe(subject, "", f)
-		if err != nil {
-			return err
-		}
-		n.subs = append(n.subs, s)
-	}
-	return nil
-}
-
 // ID names the node in the fleet; it lasts as long as its home.
 func (n *Node) ID() string { return n.home.ID() }
 
@@ -386,111 +266,12 @@ func (n *Node) Kill() error {
 	return n.Stop()
 }
 
-// onWant answers a boss.
-func (n *Node) onWant(m bus.Message) {
-	var want roster.Want
-	if json.Unmarshal(m.Data, &want) != nil || !bundle.ValidDigest(want.Digest) || m.Reply == "" {
-		return
-	}
-	n.work(func() {
-		offer := n.offer(want)
-		if data, err := json.Marshal(offer); err == nil {
-			n.bus.Publish(m.Reply, data)
-		}
-	})
-}
-
 // work runs f on a goroutine of the node, unless it is stopping.
 func (n *Node) work(f func()) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if !n.stopping {
 		n.wg.Go(f)
-	}
-}
-
-// offer makes sure that there are processes for the bundle, or says why not.
-func (n *Node) offer(want roster.Want) roster.Offer {
-	o := roster.Offer{Node: n.ID(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	ctx, cancel := context.WithTimeout(n.ctx, 10*time.Second)
-	defer cancel()
-	var err error
-	o.Workers, o.Failed, err = n.want(ctx, poolKey{want.Digest, want.Solo})
-	if err != nil {
-		o.Refused, o.Kind = err.Error(), fault.KindOf(err).String()
-	}
-	if e, ok := errors.AsType[*wrongPlatform](err); ok {
-		o.Refused, o.WrongPlatform = e.Error(), true
-	}
-	return o
-}
-
-// want makes sure that there are processes for a bundle and returns the workers that are
-// ready. failed: there will be none for a while, because they die.
-func (n *Node) want(ctx context.Context, k poolKey) (ready []roster.Endpoint, failed bool, err error) {
-	for {
-		p, err := n.pool(ctx, k)
-		if err != nil {
-			return nil, false, err
-		}
-		if ready, live, err := p.want(); live {
-			return ready, err != nil, err
-		}
-	}
-}
-
-// forget makes a want find another pool than p.
-func (n *Node) forget(p *pool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.pools[p.key] == p {
-		delete(n.pools, p.key)
-	}
-}
-
-// wrongPlatform says that a bundle is for other machines.
-type wrongPlatform struct{ platform string }
-
-func (e *wrongPlatform) Error() string { return "no worker for " + e.platform }
-
-// pool returns the processes of a bundle, checked and ready to be started.
-func (n *Node) pool(ctx context.Context, k poolKey) (*pool, error) {
-	n.mu.Lock()
-	p := n.pools[k]
-	stopping := n.stopping || n.resting
-	n.mu.Unlock()
-	if stopping {
-		return nil, fault.Text(fault.Busy, "run bundle", short(k.digest), "the node is stopping")
-	}
-	if p != nil {
-		return p, nil
-	}
-	m, err := n.store.Manifest(ctx, k.digest)
-	if err != nil {
-		return nil, err
-	}
-	if !m.RunsHere() {
-		return nil, &wrongPlatform{m.Platform()}
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if p := n.pools[k]; p != nil {
-		return p, nil
-	}
-	if n.stopping || n.resting {
-		return nil, fault.Text(fault.Busy, "run bundle", short(k.digest), "the node is stopping")
-	}
-	p = newPool(n, k, m)
-	n.pools[k] = p
-	n.wg.Go(p.run)
-	return p, nil
-}
-
-// lookForJobs makes watchJobs look now.
-func (n *Node) lookForJobs() {
-	select {
-	case n.wake <- struct{}{}:
-	default:
 	}
 }
 

@@ -45,9 +45,11 @@ type served struct {
 	master  *master.Master     // nil while nothing is open
 	edition role.Edition       // that serves; Number 0: none
 	before  role.Edition       // that served before, and may come back by itself
+	tried   []role.Edition     // that differed from the next one, and edition, in the settings that were taken live; they may come back, too
 
 	// Of run.
 	generation uint64            // the master's, of edition
+	unset      uint64            // how often the master has taken settings back, as far as is known
 	restarts   uint64            // as in the record
 	releases   map[string]func() // of the code in use, by digest
 	owned      *owned            // nil: there is none
@@ -210,6 +212,10 @@ func (v *served) apply(ctx context.Context, r role.Role) error {
 		if err := v.s.store.TakeBack(ctx, v.name, undone.Number, v.told(fault.Text(fault.Lost, "", "", why))); err != nil {
 			return err
 		}
+		var err error
+		if r, err = v.s.store.Get(ctx, v.name); err != nil {
+			return err
+		}
 	}
 	if r.State == role.Paused {
 		return v.pause(ctx, r)
@@ -232,6 +238,7 @@ func (v *served) open() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.master, v.edition, v.before, v.generation, v.restarts = m, role.Edition{}, role.Edition{}, 0, v.record.Restarts
+	v.unset, v.tried = 0, nil
 	return nil
 }
 
@@ -267,22 +274,6 @@ func (v *served) bus(id keeper.ID) *wire.Bus {
 // processName tells a role's processes apart in logs.
 func processName(role string, id keeper.ID) string {
 	return fmt.Sprintf("%s.%d.%d", role, id.Generation, id.Number)
-}
-
-// undone returns the edition that the keeper has undone by itself, and why.
-func (v *served) undone() (role.Edition, string) {
-	if v.edition.Number == 0 {
-		return role.Edition{}, ""
-	}
-	st := v.master.Status()
-	if st.Generation == v.generation {
-		return role.Edition{}, ""
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	was := v.edition
-	v.edition, v.before, v.generation = v.before, role.Edition{}, st.Generation
-	return was, st.Report
 }
 
 // told adds where something was.

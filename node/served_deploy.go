@@ -27,7 +27,8 @@ func (v *served) deploy(ctx context.Context, r role.Role) error {
 	}
 	if err == nil {
 		v.mu.Lock()
-		v.before, v.edition, v.generation = v.edition, r.Now, v.master.Status().Generation
+		st := v.master.Status()
+		v.before, v.edition, v.generation, v.unset, v.tried = v.edition, r.Now, st.Generation, st.Undone, nil
 		v.restarts = r.Restarts
 		v.mu.Unlock()
 		v.release()
@@ -77,8 +78,37 @@ func (v *served) configure(ctx context.Context, r role.Role) (taken bool, err er
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	v.tried = append(v.tried, v.edition)
+	v.tried = v.tried[max(0, len(v.tried)-triedKept):]
 	v.edition = r.Now
 	return true, nil
+}
+
+// triedKept is how many editions are remembered whose settings may come back.
+const triedKept = 10
+
+// undone returns the edition that the keeper has undone by itself, and why.
+func (v *served) undone() (role.Edition, string) {
+	if v.edition.Number == 0 {
+		return role.Edition{}, ""
+	}
+	st := v.master.Status()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	was := v.edition
+	switch {
+	case st.Generation != v.generation:
+		v.edition, v.before, v.generation, v.tried = v.before, role.Edition{}, st.Generation, nil
+		v.unset = st.Undone
+	case st.Undone != v.unset && len(v.tried) > 0:
+		v.unset++
+		last := len(v.tried) - 1
+		v.edition, v.tried = v.tried[last], v.tried[:last]
+	default:
+		v.unset = st.Undone
+		return role.Edition{}, ""
+	}
+	return was, st.Report
 }
 
 // unreachable says that an error is the bus's, and nothing the edition can be blamed for.

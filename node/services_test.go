@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -28,26 +29,32 @@ import (
 )
 
 // serve is a serving process that answers each connection with the word of its settings. The word
-// "exit" lets it fail at the start, "crash" at the first connection.
+// "exit" lets it fail at the start, "crash" at the first connection. The service live takes another word while it runs.
 func serve() int {
-	word := ""
-	err := service.RunKept(context.Background(), []service.Service{{
-		Name: "word",
-		Configure: func(data json.RawMessage) error {
-			if json.Unmarshal(data, &word); word == "exit" {
-				return errors.New("it will not")
-			}
-			return nil
-		},
+	var word atomic.Value
+	word.Store("")
+	configure := func(data json.RawMessage) error {
+		var next string
+		if json.Unmarshal(data, &next); next == "exit" {
+			return errors.New("it will not")
+		}
+		word.Store(next)
+		return nil
+	}
+	says := service.Service{
+		Name: "word", Configure: configure,
 		Serve: service.Conn(func(_ context.Context, c net.Conn) error {
-			fmt.Println("asked for", word)
-			if word == "crash" {
+			fmt.Println("asked for", word.Load())
+			if word.Load() == "crash" {
 				syscall.Exit(3)
 			}
-			_, err := fmt.Fprintf(c, "%s %d\n", word, os.Getpid())
+			_, err := fmt.Fprintf(c, "%s %d\n", word.Load(), os.Getpid())
 			return err
 		}, nil),
-	}, cas.Service(nil, nil)}, nil)
+	}
+	live := says
+	live.Name, live.Reconfigure = "live", func(_ context.Context, data json.RawMessage) error { return configure(data) }
+	err := service.RunKept(context.Background(), []service.Service{says, live, cas.Service(nil, nil)}, nil)
 	if err != nil {
 		return 1
 	}
@@ -267,6 +274,37 @@ func TestServices_TakeBackWhatDoesNotLast(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	c.eventuallySays(addr, "good")
+}
+
+// Settings that processes took while they run are taken back, for all nodes, when those do not last; and no process is swapped for it.
+func TestServices_TakeBackSettingsThatDoNotLast(t *testing.T) {
+	n, _ := start(t, node.Options{})
+	c := newCrew(t, n)
+	r, _, err := c.roles.Deploy(t.Context(), "live", role.Edition{
+		Digest: c.digest, Bundle: "word", Spec: master.Spec{Service: "live", Listen: []string{"127.0.0.1:0"}, Procs: 2, Settings: json.RawMessage(`"good"`)},
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := c.follows(r, 1, "serving")[0].Sockets[0].Addr
+	for _, edition := range []uint64{3, 5} {
+		r, _, err = c.roles.Configure(t.Context(), "live", "me", func(json.RawMessage) (json.RawMessage, error) { return json.RawMessage(`"crash"`), nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.follows(r, 1, "serving")
+		r = c.record("they are taken back", "live", func(r role.Role) bool {
+			word(t, addr)
+			return r.Now.Number == edition
+		})
+		if string(r.Now.Spec.Settings) != `"good"` || !strings.Contains(r.Report, "the settings did not stand their probation") {
+			t.Errorf("got %+v", r)
+		}
+		st := c.follows(r, 1, "serving")
+		if c.eventuallySays(addr, "good"); st[0].Generation != 1 {
+			t.Errorf("got %+v, want the processes of generation 1", st)
+		}
+	}
 }
 
 func TestServices_SayWhoHoldsAnAddress(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -23,14 +24,7 @@ import (
 // warmWithin is how long a new version may take until a worker of it is ready.
 const warmWithin = 30 * time.Second
 
-func (a *app) deployCommand() *cobra.Command {
-	var name string
-	var nodes []string
-	var flags specFlags
-	var several many
-	cmd := &cobra.Command{
-		Use: "deploy PATH", Short: "Let a name become this code",
-		Long: `Let a name become this code: a .js or .ts file, a Go package, or an executable
+const deployLong = `Let a name become this code: a .js or .ts file, a Go package, or an executable
 built from one. A worker of the new version is started first; only when it is ready the name
 points at it. From then on calls by that name use the new code, those that run finish on theirs.
 If it does not start, nothing changes.
@@ -43,72 +37,94 @@ serve are services too: paths in their settings are those of the nodes.
 
 ` + templateHelp + `
 
-` + limitHelp,
-		Example: `  become deploy ./square.js
+` + limitHelp
+
+const deployExample = `  become deploy ./square.js
   become deploy ./examples/crunch
   become deploy --name area ./geometry.ts
   become deploy ./examples/hello --listen :8080 --procs 4
   become deploy ./examples/hello --name 'hello-{number}' --count 3 --start 1 --listen ':808{number}'
   become deploy static ./site --name docs --listen :8000
-  become rollback square`,
+  become rollback square`
+
+// deployTarget is what shall become the code, as flags say.
+type deployTarget struct {
+	name    string
+	nodes   []string
+	several many
+}
+
+func (t *deployTarget) add(f *pflag.FlagSet) {
+	t.several.add(f)
+	f.StringVar(&t.name, "name", "", "deploy under this `name` (default the file's or folder's)")
+	f.StringArrayVar(&t.nodes, "node", nil, "serve on this `node` only: its id or host; may be repeated (default all)")
+}
+
+func (a *app) deployCommand() *cobra.Command {
+	var to deployTarget
+	var flags specFlags
+	cmd := &cobra.Command{
+		Use: "deploy PATH", Short: "Let a name become this code", Long: deployLong, Example: deployExample,
 		Args: wants(1, 1, "one PATH, or the name of a stock server"),
 	}
-	target := func(f *pflag.FlagSet) {
-		several.add(f)
-		f.StringVar(&name, "name", "", "deploy under this `name` (default the file's or folder's)")
-		f.StringArrayVar(&nodes, "node", nil, "serve on this `node` only: its id or host; may be repeated (default all)")
-	}
-	target(cmd.Flags())
+	to.add(cmd.Flags())
 	flags.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		ctx := cmd.Context()
-		path := args[0]
-		if len(nodes) > 0 || flags.given(cmd) {
-			return a.deployRoles(ctx, several, name, path, nodes, func(fill func(string) string) (master.Spec, error) {
+		if len(to.nodes) > 0 || flags.given(cmd) {
+			return a.deployRoles(cmd.Context(), to, args[0], func(fill func(string) string) (master.Spec, error) {
 				return flags.filled(fill).read(cmd)
 			})
 		}
-		if several.count != 1 {
+		if to.several.count != 1 {
 			return usage("as in --count 3 --listen :0", "--count is for services")
 		}
-		if name == "" {
-			name = nameOf(path)
-		}
-		if err := checkName(name); err != nil {
-			return err
-		}
-		c, err := a.load(ctx, path)
-		if err != nil {
-			return a.why(ctx, err)
-		}
-		if len(c.manifest.Exports) == 0 {
-			return fault.Text(fault.Invalid, "deploy", path, "it offers no function").WithHint(serviceHint(c.manifest))
-		}
-		return a.with(ctx, kept, func(ctx context.Context, s *session) error {
-			if err := a.roleOr(ctx, s, name, func(*role.Store, role.Role) error { return refuseOther(name, "a service") }, func() error { return nil }); err != nil {
-				return err
-			}
-			before, err := s.Resolve(ctx, name)
-			if err != nil && fault.KindOf(err) != fault.NotFound {
-				return err
-			}
-			if err := a.ship(ctx, s, c); err != nil {
-				return err
-			}
-			if err := s.Warm(ctx, c.manifest.Digest, warmWithin); err != nil {
-				return fault.New(fault.KindOf(err), "deploy", name, err)
-			}
-			now, err := s.Deploy(ctx, name, c.manifest.Digest, functions(c.manifest), me())
-			if err != nil {
-				return err
-			}
-			return a.changed(name, before.Digest, now)
-		})
+		return a.deployFunctions(cmd.Context(), to.name, args[0])
 	}
-	cmd.AddCommand(stockCommands("become deploy", target, func(cmd *cobra.Command, s stock.Server, read specReader) error {
-		return a.deployRoles(cmd.Context(), several, name, s.Name, nodes, read)
+	cmd.AddCommand(stockCommands("become deploy", to.add, func(cmd *cobra.Command, s stock.Server, read specReader) error {
+		return a.deployRoles(cmd.Context(), to, s.Name, read)
 	})...)
 	return cmd
+}
+
+// deployFunctions lets a name become the functions of a piece of code.
+func (a *app) deployFunctions(ctx context.Context, name, path string) error {
+	name = cmp.Or(name, nameOf(path))
+	if err := checkName(name); err != nil {
+		return err
+	}
+	c, err := a.load(ctx, path)
+	if err != nil {
+		return a.why(ctx, err)
+	}
+	if len(c.manifest.Exports) == 0 {
+		return fault.Text(fault.Invalid, "deploy", path, "it offers no function").WithHint(serviceHint(c.manifest))
+	}
+	return a.with(ctx, kept, func(ctx context.Context, s *session) error {
+		err := a.roleOr(ctx, s, name, func(*role.Store, role.Role) error { return refuseOther(name, "a service") }, func() error { return nil })
+		if err != nil {
+			return err
+		}
+		return a.swapFunctions(ctx, s, name, c)
+	})
+}
+
+// swapFunctions points a name at code of which a worker is ready.
+func (a *app) swapFunctions(ctx context.Context, s *session, name string, c *code) error {
+	before, err := s.Resolve(ctx, name)
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		return err
+	}
+	if err := a.ship(ctx, s, c); err != nil {
+		return err
+	}
+	if err := s.Warm(ctx, c.manifest.Digest, warmWithin); err != nil {
+		return fault.New(fault.KindOf(err), "deploy", name, err)
+	}
+	now, err := s.Deploy(ctx, name, c.manifest.Digest, functions(c.manifest), me())
+	if err != nil {
+		return err
+	}
+	return a.changed(name, before.Digest, now)
 }
 
 func checkName(name string) error {

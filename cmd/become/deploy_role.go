@@ -14,8 +14,8 @@ import (
 
 // deployRoles lets names become services on the fleet's nodes: of a program, or a stock server. Nothing is deployed when one of
 // them cannot be read.
-func (a *app) deployRoles(ctx context.Context, several many, name, what string, nodes []string, read specReader) error {
-	all, err := several.replicas(name, nameOf(what))
+func (a *app) deployRoles(ctx context.Context, to deployTarget, what string, read specReader) error {
+	all, err := to.several.replicas(to.name, nameOf(what))
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (a *app) deployRoles(ctx context.Context, several many, name, what string, 
 		return err
 	}
 	return a.withRoles(ctx, func(ctx context.Context, s *session, roles *role.Store) error {
-		if err := isThere(ctx, s, nodes); err != nil {
+		if err := isThere(ctx, s, to.nodes); err != nil {
 			return err
 		}
 		for i, one := range all {
@@ -41,7 +41,7 @@ func (a *app) deployRoles(ctx context.Context, several many, name, what string, 
 			} else {
 				e.Digest, e.Bundle = c.manifest.Digest, c.manifest.Name
 			}
-			if err := a.deployRole(ctx, s, roles, one.name, e, c, nodes); err != nil {
+			if err := a.deployRole(ctx, s, roles, one.name, e, c, to.nodes); err != nil {
 				return err
 			}
 		}

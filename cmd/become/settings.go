@@ -22,7 +22,7 @@ func (a *app) settingsCommand() *cobra.Command {
 quotes; what is a text now stays one. A KEY in another is KEY.KEY. The service becomes a new edition: it is swapped without a
 failed connection, and taken back by itself when the program refuses the settings or does not last; become rollback NAME undoes
 it. Programs that take settings while they run (become.LiveSettings) go on in the same processes: what one of them refuses, none
-keeps. Each change is kept with who made it and when: --history.`,
+keeps, and when they die too often in the ten seconds after, all have the old ones again. Each change is kept with who made it and when: --history.`,
 		Example: `  become settings hello
   become settings hello greeting=hi limits.size=10
   become settings hello --unset greeting

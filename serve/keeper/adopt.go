@@ -77,13 +77,27 @@ func (r *reading) all() error {
 	if err == nil {
 		err = r.probation()
 	}
+	if t := r.trying(r.Trying); err == nil && t != nil {
+		r.k.watchTryingLocked(t)
+	}
 	return err
+}
+
+func (r *reading) trying(st *tryingState) *trying {
+	if st == nil || r.k.current == nil {
+		return nil
+	}
+	t := &trying{g: r.k.current, was: st.Was, before: r.trying(st.Before), trial: trial{most: r.k.opts.MaxDeaths, deaths: st.Deaths}, until: st.Until}
+	if string(t.was) == "null" { // as JSON has none
+		t.was = nil
+	}
+	return t
 }
 
 // keeper reads what belongs to no slot.
 func (r *reading) keeper() (err error) {
 	k := r.k
-	k.last, k.procs, k.paused, k.report, k.orders = r.Last, r.Procs, r.Paused, r.Report, r.Orders
+	k.last, k.procs, k.paused, k.report, k.orders, k.undone = r.Last, r.Procs, r.Paused, r.Report, r.Orders, r.Undone
 	for _, text := range r.Unproven {
 		k.unproven = append(k.unproven, errors.New(text))
 	}

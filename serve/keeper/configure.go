@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/wire"
@@ -34,7 +35,8 @@ func (k *Keeper) liveLocked() bool {
 }
 
 // Configure gives the processes that serve other settings while they run, and returns when all have taken them. Those that are started
-// later have them too. When one refuses them, or fails, all get the old ones again.
+// later have them too. When one refuses them, or fails, all get the old ones again. The settings are on probation then, as a new generation
+// is: when more than MaxDeaths processes die in that time all get the old ones again, Status.Report says why and Status.Undone counts it.
 //
 // Errors: fault.Invalid with the reason when a process refuses the settings, fault.Conflict when they do not take any while
 // they run, see Status.Live, fault.Lost when one dies, fault.Deadline when one does not answer within StartWithin,
@@ -56,7 +58,19 @@ func (k *Keeper) Configure(ctx context.Context, value json.RawMessage) error {
 	if !live {
 		return fault.Text(fault.Conflict, op, "", "not all processes take settings while they run").WithHint("deploy it with the settings")
 	}
+	k.mu.Lock()
+	before := k.trying // they stand no probation any more, or stand it again
+	k.trying = nil
+	k.mu.Unlock()
 	err = k.order(ctx, g, value)
+	k.mu.Lock()
+	if err == nil {
+		k.report = ""
+		k.tryLocked(&trying{g: g, was: was, before: before.left(time.Now())})
+	} else if before != nil {
+		k.tryLocked(before)
+	}
+	k.mu.Unlock()
 	if err == nil {
 		return nil
 	}
@@ -71,16 +85,10 @@ func (k *Keeper) order(ctx context.Context, g *generation, value json.RawMessage
 	ctx, cancel := context.WithTimeout(ctx, k.opts.StartWithin)
 	defer cancel()
 	k.mu.Lock()
-	k.orders++
-	g.settings = settings{k.orders, value}
+	k.orderLocked(g, value)
 	number, died := k.orders, map[*slot]int{}
 	for _, s := range k.serving {
 		died[s] = s.status.Restarts
-		select {
-		case <-s.orders: // nobody has heard it, and it is old
-		default:
-		}
-		s.orders <- g.settings
 	}
 	k.mu.Unlock()
 	return k.until(ctx, func() (bool, error) {
@@ -97,6 +105,19 @@ func (k *Keeper) order(ctx context.Context, g *generation, value json.RawMessage
 		}
 		return done, nil
 	})
+}
+
+// orderLocked lets the processes that serve, and those that come, have settings.
+func (k *Keeper) orderLocked(g *generation, value json.RawMessage) {
+	k.orders++
+	g.settings = settings{k.orders, value}
+	for _, s := range k.serving {
+		select {
+		case <-s.orders: // nobody has heard it, and it is old
+		default:
+		}
+		s.orders <- g.settings
+	}
 }
 
 // takeSettings passes settings on, unless the process began with them.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -99,5 +100,73 @@ func TestConfigure_IsForThoseWhoCan(t *testing.T) {
 	}
 	if err := b.Configure(ctxOf(t), json.RawMessage("{")); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("got %v", err)
+	}
+}
+
+// dieUntil makes processes whose settings let them die at a connection do so.
+func (b *bench) dieUntil(what string, f func(keeper.Status) bool) {
+	b.t.Helper()
+	for ctx := ctxOf(b.t); !f(b.Status()); {
+		if ctx.Err() != nil {
+			b.t.Fatalf("%s: %+v", what, b.Status())
+		}
+		if c, err := net.Dial("tcp", b.addr); err == nil {
+			io.Copy(io.Discard, c)
+			c.Close()
+		}
+	}
+}
+
+func undone(n uint64) func(keeper.Status) bool {
+	return func(st keeper.Status) bool { return st.Undone == n }
+}
+
+func TestConfigure_TakesBackWhatDoesNotLast(t *testing.T) {
+	b := newBench(t, &keeper.Options{Probation: time.Minute})
+	b.deploy(programOf(live("one")), 2)
+	for round := uint64(1); round <= 2; round++ {
+		if err := b.Configure(ctxOf(t), live("crash").json()); err != nil {
+			t.Fatal(err)
+		}
+		if st := b.Status(); st.Report != "" || !st.Probation {
+			t.Errorf("at first: %+v", st)
+		}
+		b.dieUntil("it is taken back", undone(round))
+		st := b.await("both serve", func(st keeper.Status) bool { return st.Live && ready(st, 1) == 2 })
+		if !strings.HasPrefix(st.Report, "the settings did not stand their probation: process ") || st.Generation != 1 {
+			t.Errorf("got %+v", st)
+		}
+		b.says("one")
+	}
+}
+
+// Settings that come while those before are on trial take nothing from that: both go.
+func TestConfigure_TakesBackSettingsUponSettings(t *testing.T) {
+	b := newBench(t, &keeper.Options{Probation: time.Minute, MaxDeaths: -1})
+	b.deploy(programOf(live("one")), 1)
+	for range 2 {
+		if err := b.Configure(ctxOf(t), live("crash").json()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.dieUntil("both are taken back", undone(2))
+	b.await("it serves", func(st keeper.Status) bool { return st.Live })
+	b.says("one")
+}
+
+func TestConfigure_SettingsThatLastedStay(t *testing.T) {
+	b := newBench(t, &keeper.Options{Probation: time.Millisecond, MaxDeaths: -1})
+	b.deploy(programOf(live("one")), 1)
+	if err := b.Configure(ctxOf(t), live("two").json()); err != nil {
+		t.Fatal(err)
+	}
+	b.await("the probation is over", func(st keeper.Status) bool { return !st.Probation })
+	pid := b.pids()[0]
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	st := b.await("it is replaced", func(st keeper.Status) bool { return st.Live && st.Processes[0].PID != pid })
+	if b.says("two"); st.Undone != 0 {
+		t.Errorf("got %+v", st)
 	}
 }

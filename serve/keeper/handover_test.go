@@ -188,6 +188,29 @@ func TestHandover_WhoTakesSettingsLiveStillDoes(t *testing.T) {
 	}
 }
 
+func TestHandover_SettingsOnTrialStayOnTrial(t *testing.T) {
+	f := newFar(t, keeper.Options{Probation: time.Minute})
+	f.do(order{Do: "deploy", Program: live("one"), Procs: 1})
+	f.do(order{Do: "configure", Program: live("crash")})
+	f.do(order{Do: "exec"})
+	b := &bench{t: t, addr: f.Addr}
+	f.await("they are taken back", func() bool {
+		if f.Undone == 0 {
+			if c, err := net.Dial("tcp", f.Addr); err == nil {
+				io.Copy(io.Discard, c)
+				c.Close()
+			}
+			return false
+		}
+		return f.Live
+	})
+	b.says("one")
+	f.do(order{Do: "exec"})
+	if f.Undone != 1 || !strings.Contains(f.Report, "did not stand their probation") {
+		t.Errorf("got %+v", f.Status)
+	}
+}
+
 func TestHandover_HalfMessagesAndLinesGoOn(t *testing.T) {
 	f := newFar(t, keeper.Options{})
 	f.do(order{Do: "deploy", Program: settings{Mode: "halves"}, Procs: 1})

@@ -53,7 +53,7 @@ type settings struct {
 	// Mode: serve; exit and panic before it is ready; hang: never ready; refuse: says why not; crash:
 	// a moment after it is ready; mute: closes its line; stubborn: does not drain; halves: at its first
 	// connection says half a message to the keeper and prints half a line, at the second the rest; share: says its number and its processors;
-	// live: says Say, and takes other settings while it runs, or refuses, dies or says nothing if that is their Mode.
+	// live: says Say, or dies when that is crash, and takes other settings while it runs, or refuses, dies or says nothing if that is their Mode.
 	Mode string `json:"mode"`
 	Say  string `json:"say,omitempty"`
 	// File, if set: behaves so only while it exists, and serves else.
@@ -136,6 +136,9 @@ func serve() {
 						stats()
 					}
 				}()
+				if words.Load() == "crash" {
+					syscall.Exit(5)
+				}
 				if set.Mode == "live" {
 					fmt.Fprintln(c, words.Load())
 					return

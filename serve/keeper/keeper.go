@@ -149,6 +149,8 @@ type Keeper struct {
 	watched    *probation  // nil when there is none
 	standstill *standstill // the next one, or that under way
 	orders     uint64      // counts changes of settings
+	trying     *trying     // settings that can still be taken back; nil for none
+	undone     uint64      // counts those that were
 }
 
 // New returns a keeper without processes. The sockets are those of programs that bring none of their

@@ -141,6 +141,8 @@ func newProgramOf() (*remoteProgram, error) {
 
 func (p *remoteProgram) do(ctx context.Context, o order) error {
 	switch o.Do {
+	case "configure":
+		return p.Configure(ctx, o.Program.json())
 	case "deploy":
 		return p.Deploy(ctx, programOf(o.Program), o.Procs)
 	case "scale":

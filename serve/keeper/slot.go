@@ -117,7 +117,7 @@ func (s *slot) died(e end) time.Duration {
 	if s.crashes.failed {
 		st.State = Failed
 	}
-	s.trial.diedLocked(e.err, e.hopeless)
+	s.diedLocked(e)
 	k.changeLocked()
 	return jitter(wait)
 }

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -32,6 +33,8 @@ type Handover struct {
 	Current     uint64            `json:"current"` // its number, 0 for none
 	History     []programState    `json:"history,omitempty"`
 	Probation   *probationState   `json:"probation,omitempty"`
+	Trying      *tryingState      `json:"trying,omitempty"`
+	Undone      uint64            `json:"undone,omitempty"`
 	Slots       []slotState       `json:"slots"`
 }
 
@@ -62,6 +65,14 @@ type probationState struct {
 	Generation uint64    `json:"generation"`
 	Before     uint64    `json:"before"` // 0 for none
 	Until      time.Time `json:"until"`
+}
+
+// tryingState is of the generation that is current.
+type tryingState struct {
+	Was    json.RawMessage `json:"was,omitempty"`
+	Before *tryingState    `json:"before,omitempty"`
+	Deaths int             `json:"deaths,omitempty"`
+	Until  time.Time       `json:"until"`
 }
 
 type slotState struct {
@@ -107,7 +118,7 @@ func (k *Keeper) state(out *reexec.Out) *Handover {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	w := &writing{
-		Handover: &Handover{Version: HandoverVersion, Last: k.last, Procs: k.procs, Paused: k.paused, Report: k.report, Orders: k.orders},
+		Handover: &Handover{Version: HandoverVersion, Last: k.last, Procs: k.procs, Paused: k.paused, Report: k.report, Orders: k.orders, Undone: k.undone},
 		out:      out, known: map[Socket]int{}, gens: map[*generation]bool{},
 	}
 	for _, err := range k.unproven {
@@ -122,6 +133,7 @@ func (k *Keeper) state(out *reexec.Out) *Handover {
 		w.generation(k.current)
 	}
 	w.probation(k.watched)
+	w.Trying = k.trying.state()
 	for s := range k.slots {
 		w.slot(s)
 	}
@@ -138,6 +150,13 @@ func (w *writing) probation(p *probation) {
 		w.Probation.Before = p.before.number
 		w.generation(p.before)
 	}
+}
+
+func (t *trying) state() *tryingState {
+	if t == nil {
+		return nil
+	}
+	return &tryingState{Was: t.was, Before: t.before.state(), Deaths: t.trial.deaths, Until: t.until}
 }
 
 // sockets returns the places of sockets. Nil stays nil.

@@ -33,8 +33,10 @@ type Status struct {
 	Service    string
 	Procs      int
 	Paused     bool
-	// Probation says that the generation may still be undone.
+	// Probation says that the generation, or settings that it took while it runs, may still be undone.
 	Probation bool
+	// Undone is how often such settings were.
+	Undone uint64
 	// Live says that all processes that serve take other settings while they run, see Keeper.Configure.
 	Live bool
 	// Report says why the last deploy did not last; empty if it did.
@@ -72,9 +74,9 @@ type ProcessStatus struct {
 func (k *Keeper) Status() Status {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	st := Status{Procs: k.procs, Paused: k.paused, Report: k.report, Closed: k.closed}
+	st := Status{Procs: k.procs, Paused: k.paused, Report: k.report, Undone: k.undone, Closed: k.closed}
 	if k.current != nil {
-		st.Generation, st.Probation = k.current.number, !k.current.trial.over
+		st.Generation, st.Probation = k.current.number, !k.current.trial.over || k.trying != nil
 		st.Path, st.Service = k.current.program.Path, k.current.program.Service
 		st.Held = slices.Clone(k.current.held)
 	}
