@@ -67,15 +67,18 @@ func mannersOf(all []net.Listener) manners.Manners {
 	return manners.Manners{}
 }
 
-// web is an HTTP server that is able to leave. mu guards conns.
+// web is an HTTP server that is able to leave. mu guards what is below it.
 type web struct {
 	server  *http.Server
 	http2   *http.Server // its HTTP/2 connections
 	grace   time.Duration
 	leaving atomic.Bool
+	emptied chan struct{}  // holds an item when no connection is left
+	waits   sync.WaitGroup // for parked connections
 	mu      sync.Mutex
 	conns   map[net.Conn]http.ConnState
-	emptied chan struct{} // holds an item when no connection is left
+	parked  map[*tcpConn]struct{} // connections that net/http does not have meanwhile
+	over    bool                  // none is parked any more
 }
 
 func newWeb(base func(net.Listener) context.Context, h http.Handler, o HTTPOptions, m manners.Manners) *web {
@@ -88,7 +91,7 @@ func newWeb(base func(net.Listener) context.Context, h http.Handler, o HTTPOptio
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	w := &web{grace: manners.Within(manners.MS(o.Grace), 5*time.Second), conns: map[net.Conn]http.ConnState{}, emptied: make(chan struct{}, 1)}
+	w := &web{grace: manners.Within(manners.MS(o.Grace), 5*time.Second), conns: map[net.Conn]http.ConnState{}, parked: map[*tcpConn]struct{}{}, emptied: make(chan struct{}, 1)}
 	h = told(h, o.Logger)
 	last := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if w.leaving.Load() {
@@ -110,7 +113,7 @@ func (w *web) newServer(base func(net.Listener) context.Context, h http.Handler,
 		WriteTimeout:      manners.Within(m.WriteMS, 0),
 		MaxHeaderBytes:    int(m.MaxHeader),
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
-		BaseContext:       base,
+		BaseContext:       func(l net.Listener) context.Context { return base(acceptedAt(l)) },
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return slogs.WithPeer(ctx, addressOf(c)) },
 		ConnState:         w.state,
 		Protocols:         new(http.Protocols),
@@ -141,7 +144,18 @@ func boundBody(h http.Handler, most int64) http.Handler {
 	})
 }
 
+// acceptedAt is the listener below one that parks.
+func acceptedAt(l net.Listener) net.Listener {
+	if p, ok := l.(interface{ accepted() net.Listener }); ok {
+		return p.accepted()
+	}
+	return l
+}
+
 func (w *web) state(c net.Conn, s http.ConnState) {
+	if c, ok := c.(interface{ noted(http.ConnState) }); ok {
+		c.noted(s)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if s != http.StateClosed && s != http.StateHijacked {
@@ -149,7 +163,11 @@ func (w *web) state(c net.Conn, s http.ConnState) {
 		return
 	}
 	delete(w.conns, c)
-	if len(w.conns) == 0 {
+	w.noteLocked()
+}
+
+func (w *web) noteLocked() {
+	if len(w.conns)+len(w.parked) == 0 {
 		select {
 		case w.emptied <- struct{}{}:
 		default:
@@ -163,11 +181,13 @@ func (w *web) serve(ctx context.Context, s Sockets, all []net.Listener) error {
 		goAway(w.http2)
 	})
 	defer stop()
+	defer w.unpark()
 	err := each(ctx, s, all, func(_ context.Context, l net.Listener) error {
-		return w.server.Serve(l)
+		return w.server.Serve(w.parks(l))
 	})
 	w.leaving.Store(true)
 	if err != nil && !errors.Is(err, http.ErrServerClosed) {
+		w.unpark()
 		w.server.Close()
 		goAway(w.http2)
 		return err
@@ -186,6 +206,7 @@ func (w *web) leave() {
 		select {
 		case <-w.emptied:
 		case <-over.C:
+			w.unpark()
 			w.server.SetKeepAlivesEnabled(false)
 			goAway(w.http2)
 			for _, c := range w.silent() {
@@ -199,7 +220,7 @@ func (w *web) leave() {
 func (w *web) open() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.conns)
+	return len(w.conns) + len(w.parked)
 }
 
 // silent returns the connections that have not sent a request yet.
