@@ -26,7 +26,13 @@ func exports() []bundle.Export { return engineOfProgram().Exports() }
 // services describes what this program serves as.
 func services() (all []bundle.Service) {
 	for _, s := range registered() {
-		all = append(all, bundle.Service{Name: s.Name, Kind: string(s.Kind)})
+		one := bundle.Service{Name: s.Name, Kind: string(s.Kind)}
+		if s.Factory != nil {
+			if data, err := s.Factory(); err == nil && len(data) <= bundle.MaxSettings { // who wants them otherwise asks for --dump-settings
+				one.Settings = data
+			}
+		}
+		all = append(all, one)
 	}
 	return all
 }

@@ -129,6 +129,7 @@ func newServer(name string, kind service.Kind, missing bool, opts []ServiceOptio
 	if o.Settings != nil {
 		s.service.Configure = func(data json.RawMessage) error { return settings.Update(o.Settings, data) }
 		s.service.Reconfigure = reconfigure(o.Settings)
+		s.service.Factory = func() (json.RawMessage, error) { return settings.Snapshot(o.Settings) }
 	}
 	return s
 }

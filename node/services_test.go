@@ -300,7 +300,7 @@ func TestServices_TakeBackSettingsThatDoNotLast(t *testing.T) {
 		if string(r.Now.Spec.Settings) != `"good"` || !strings.Contains(r.Report, "the settings did not stand their probation") {
 			t.Errorf("got %+v", r)
 		}
-		st := c.follows(r, 1, "serving")
+		st := c.await("both serve", "live", func(all []role.Status) bool { return len(all) == 1 && all[0].Ready == 2 && all[0].Seen >= r.Revision })
 		if c.eventuallySays(addr, "good"); st[0].Generation != 1 {
 			t.Errorf("got %+v, want the processes of generation 1", st)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,8 +17,8 @@ func (a *app) settingsCommand() *cobra.Command {
 	var history bool
 	cmd := &cobra.Command{
 		Use: "settings NAME [KEY=VALUE...]", Short: "Show or change a service's settings on the fleet",
-		Long: `Show the settings that a service was given, which go before its program's own, or change them. A VALUE is JSON, or a text without
-quotes; what is a text now stays one. A KEY in another is KEY.KEY. The service becomes a new edition: it is swapped without a
+		Long: `Show the settings that a service has: those that it was given, and for the rest its program's own; or change them. A VALUE is JSON, or a
+text without quotes; what is a text now stays one. A KEY in another is KEY.KEY. The service becomes a new edition: it is swapped without a
 failed connection, and taken back by itself when the program refuses the settings or does not last; become rollback NAME undoes
 it. Programs that take settings while they run (become.LiveSettings) go on in the same processes: what one of them refuses, none
 keeps, and when they die too often in the ten seconds after, all have the old ones again. Each change is kept with who made it and when: --history.`,
@@ -31,7 +30,7 @@ keeps, and when they die too often in the ten seconds after, all have the old on
 		Args: wants(1, -1, "a NAME"), ValidArgsFunction: a.completeRole,
 	}
 	f := cmd.Flags()
-	f.StringVar(&w.file, "file", "", "take all settings from this `file`: JSON, as --dump-settings prints; - is standard input")
+	f.StringVar(&w.file, "file", "", "take all settings from this `file`: JSON, as --dump-settings or --json prints; - is standard input")
 	f.StringArrayVar(&w.unset, "unset", nil, "take this `key` back to the program's own; may be repeated")
 	f.BoolVar(&w.reset, "factory-reset", false, "take all keys back to the program's own, before anything else")
 	f.BoolVar(&history, "history", false, "show who changed what, and when")
@@ -55,7 +54,7 @@ keeps, and when they die too often in the ten seconds after, all have the old on
 			if history {
 				return a.printChanges(slices.DeleteFunc(r.Changes, func(c role.Change) bool { return !c.Settings }), len(r.Changes))
 			}
-			return a.printSettings(r)
+			return a.showSettings(ctx, s, r)
 		})
 	}
 	return cmd
@@ -96,10 +95,21 @@ func (a *app) readWish(w *settingsWish) error {
 	if err != nil {
 		return fault.New(kindOfFile(err), "read settings", w.file, err)
 	}
-	if inner, ok := w.whole["value"].(map[string]any); ok && len(w.whole) == 1 {
-		w.whole = inner
-	}
+	w.whole = unwrapped(w.whole)
 	return nil
+}
+
+// unwrapped is what is in a document of --dump-settings, or given in one of --json.
+func unwrapped(whole map[string]any) map[string]any {
+	value, ok := whole["value"].(map[string]any)
+	given, both := whole["given"].(map[string]any)
+	switch {
+	case ok && both && len(whole) == 2:
+		return given
+	case ok && len(whole) == 1:
+		return value
+	}
+	return whole
 }
 
 func goodKey(key string) bool { return !slices.Contains(strings.Split(key, "."), "") }
@@ -113,20 +123,4 @@ func (a *app) configure(ctx context.Context, s *session, roles *role.Store, name
 		fmt.Fprintf(a.err, "become: %s has these settings already\n", name)
 	}
 	return a.awaitRole(ctx, s, roles, r)
-}
-
-// printSettings prints what a role was given, in the form of --dump-settings.
-func (a *app) printSettings(r role.Role) error {
-	value, err := jsonObject(r.Now.Spec.Settings)
-	if err != nil {
-		return fault.New(fault.Internal, "read settings", r.Name, err)
-	}
-	out := map[string]any{"value": value}
-	if a.json {
-		return a.printJSON(out)
-	}
-	e := json.NewEncoder(a.out)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(out)
 }

@@ -40,7 +40,12 @@ type Service struct {
 	Name string `json:"name"`
 	// Kind is what it takes: "listeners", "connections", "packets" or "http".
 	Kind string `json:"kind,omitempty"`
+	// Settings are those that it has when nobody gives it any, JSON of at most MaxSettings bytes. Empty: it has none, or does not say.
+	Settings json.RawMessage `json:"settings,omitempty"`
 }
+
+// MaxSettings bounds the settings that a manifest tells of a service. Unit: bytes.
+const MaxSettings = 64 << 10
 
 // Platform returns "linux/amd64", or "any".
 func (m Manifest) Platform() string {

@@ -87,6 +87,8 @@ type Service struct {
 	Join func(ctx, leave context.Context, b wire.Bus) error
 	// Configure takes the settings, JSON, before anything else; it is not called without any.
 	Configure func(json.RawMessage) error
+	// Factory returns the settings that it has without Configure, JSON, for who describes it. Nil: it has none, or does not say.
+	Factory func() (json.RawMessage, error)
 	// Reconfigure takes other settings while the service serves: all of them, JSON, empty for its defaults. After an error those of before hold.
 	// It is called when the service is ready, and not twice at a time; ctx ends when the drain begins. Nil: other settings need another process.
 	Reconfigure func(ctx context.Context, settings json.RawMessage) error

@@ -190,6 +190,11 @@ func (b built[S]) service(env Env) service.Service {
 	}
 	return service.Service{
 		Name: b.Name, Kind: b.kind, Manners: b.manners, Configure: configure,
+		Factory: func() (json.RawMessage, error) {
+			v := reflect.New(reflect.TypeFor[S]()).Elem()
+			b.t.Preset(v)
+			return b.t.Append(nil, v)
+		},
 		Serve: func(ctx context.Context, sockets service.Sockets) error {
 			if s == nil {
 				if err := configure(nil); err != nil {

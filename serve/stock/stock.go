@@ -98,6 +98,15 @@ func Services(env Env) []service.Service {
 // fault.Invalid.
 func (s Server) Settings(w Words) (json.RawMessage, error) { return s.settings(w) }
 
+// Factory returns the settings that it has when nobody gives it any; empty if it has none.
+func (s Server) Factory() (json.RawMessage, error) {
+	f := s.service(Env{}).Factory
+	if f == nil {
+		return nil, nil
+	}
+	return f()
+}
+
 // CheckRoute says why its connections cannot be routed by a policy; see service.Kind.
 func (s Server) CheckRoute(policy string) error { return s.service(Env{}).Kind.CheckRoute(policy) }
 

@@ -20,7 +20,7 @@ const Name = "cas"
 func Service(logger *slog.Logger, chatter io.Writer) service.Service {
 	var settings Settings
 	return service.Service{
-		Name: Name, Kind: service.Connections,
+		Name: Name, Kind: service.Connections, Factory: factory,
 		Configure: func(data json.RawMessage) (err error) {
 			settings, err = ReadSettings(data)
 			return err

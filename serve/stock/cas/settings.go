@@ -113,3 +113,13 @@ func (s Settings) Open(ctx context.Context, logger *slog.Logger, chatter io.Writ
 	}
 	return o, reg, nil
 }
+
+// factory are the settings when nobody gives any.
+func factory() (json.RawMessage, error) {
+	var o *Options
+	is := func(t time.Duration) *Duration { return (*Duration)(&t) }
+	return json.Marshal(Settings{
+		MaxLine: o.maxLine(), MaxConns: o.maxConns(),
+		LineTimeout: is(o.lineTimeout()), IdleTimeout: is(o.idleTimeout()), WriteTimeout: is(o.writeTimeout()),
+	})
+}
