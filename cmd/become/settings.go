@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -26,11 +27,13 @@ keeps, and when they die too often in the ten seconds after, all have the old on
   become settings hello greeting=hi limits.size=10
   become settings hello --unset greeting
   become settings hello --file hello.json
+  become settings report --from points=points.json
   become settings hello --history`,
 		Args: wants(1, -1, "a NAME"), ValidArgsFunction: a.completeRole,
 	}
 	f := cmd.Flags()
 	f.StringVar(&w.file, "file", "", "take all settings from this `file`: JSON, as --dump-settings or --json prints; - is standard input")
+	f.StringArrayVar(&w.from, "from", nil, "set one key to what a file holds, JSON or a text: `KEY=FILE`; may be repeated")
 	f.StringArrayVar(&w.unset, "unset", nil, "take this `key` back to the program's own; may be repeated")
 	f.BoolVar(&w.reset, "factory-reset", false, "take all keys back to the program's own, before anything else")
 	f.BoolVar(&history, "history", false, "show who changed what, and when")
@@ -67,10 +70,12 @@ type settingsWish struct {
 	reset bool
 	unset []string
 	words []string // KEY=VALUE
+	from  []string // KEY=FILE
+	texts []string // KEY=what the file holds
 }
 
 func (w settingsWish) any() bool {
-	return w.file != "" || w.reset || len(w.unset) > 0 || len(w.words) > 0
+	return w.file != "" || w.reset || len(w.unset) > 0 || len(w.words) > 0 || len(w.from) > 0
 }
 
 // readWish reads the file, and checks the words.
@@ -85,8 +90,8 @@ func (a *app) readWish(w *settingsWish) error {
 			return usage("as in --unset greeting", "%q is no key", key)
 		}
 	}
-	if w.file == "" {
-		return nil
+	if err := a.readFrom(w); err != nil || w.file == "" {
+		return err
 	}
 	data, err := a.wholeFile(w.file, maxSettings)
 	if err == nil {
@@ -96,6 +101,25 @@ func (a *app) readWish(w *settingsWish) error {
 		return fault.New(kindOfFile(err), "read settings", w.file, err)
 	}
 	w.whole = unwrapped(w.whole)
+	return nil
+}
+
+// readFrom reads the files that hold a value each.
+func (a *app) readFrom(w *settingsWish) error {
+	for _, word := range w.from {
+		key, file, found := strings.Cut(word, "=")
+		if !found || !goodKey(key) || file == "" {
+			return usage("as in --from points=points.json", "--from %q is no KEY=FILE", word)
+		}
+		data, err := a.wholeFile(file, maxSettings)
+		if err == nil && !utf8.Valid(data) {
+			err = fault.Text(fault.Invalid, "", "", "it is no text (UTF-8)")
+		}
+		if err != nil {
+			return fault.New(kindOfFile(err), "read settings", file, err)
+		}
+		w.texts = append(w.texts, key+"="+string(data))
+	}
 	return nil
 }
 

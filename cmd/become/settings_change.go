@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/universal-server/become/ground/fault"
@@ -30,7 +31,7 @@ func (w settingsWish) apply(now json.RawMessage) (json.RawMessage, error) {
 			return nil, err
 		}
 	}
-	for _, word := range w.words {
+	for _, word := range slices.Concat(w.words, w.texts) {
 		key, text, _ := strings.Cut(word, "=")
 		if err := change(all, key, &text); err != nil {
 			return nil, err
