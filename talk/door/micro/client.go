@@ -1,10 +1,14 @@
 package micro
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
@@ -46,16 +50,59 @@ func Request(ctx context.Context, b bus.Messenger, name, request string, data []
 	if text := m.Header[headerError]; text != "" {
 		return Answer{}, failed(op, id, text, m.Data)
 	}
-	var envelope struct{ Value json.RawMessage }
-	var named []json.RawMessage
-	a = Answer{Value: m.Data}
-	if json.Unmarshal(m.Data, &envelope) == nil && json.Unmarshal(envelope.Value, &named) == nil && len(named) == 3 && json.Unmarshal(named[0], &a.Type) == nil {
-		a.Value = named[1]
-	}
-	if !json.Valid(a.Value) {
+	a, ok := opened(m.Data)
+	if !ok {
 		return Answer{}, fault.Text(fault.Remote, op, id, "the answer is no JSON")
 	}
 	return a, nil
+}
+
+// opened takes an answer out of its envelope, if it is in one; false for what is no JSON.
+func opened(data []byte) (Answer, bool) {
+	if a, ok := ours(data); ok {
+		return a, true
+	}
+	var envelope struct{ Value json.RawMessage }
+	var named []json.RawMessage
+	a := Answer{Value: data}
+	if json.Unmarshal(data, &envelope) == nil && json.Unmarshal(envelope.Value, &named) == nil && len(named) == 3 && json.Unmarshal(named[0], &a.Type) == nil {
+		a.Value = named[1]
+	}
+	return a, json.Valid(a.Value)
+}
+
+// ours reads the envelope that Serve writes, {"value":["crunch.Output",{"value":3.375},[]]}, in one go; false for any other.
+func ours(data []byte) (a Answer, ok bool) {
+	if !bytes.HasPrefix(data, []byte(`{"value":["`)) {
+		return Answer{}, false
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(data))
+	for range 3 { // {, "value", [
+		if _, err := d.ReadToken(); err != nil {
+			return Answer{}, false
+		}
+	}
+	name, err := d.ReadToken()
+	if err != nil {
+		return Answer{}, false
+	}
+	a.Type = name.String()
+	value, err := d.ReadValue()
+	if err != nil {
+		return Answer{}, false
+	}
+	to := d.InputOffset()
+	a.Value = data[to-int64(len(value)) : to]
+	if d.SkipValue() != nil { // or there is none
+		return Answer{}, false
+	}
+	for _, kind := range []jsontext.Kind{']', '}'} {
+		if tok, err := d.ReadToken(); err != nil || tok.Kind() != kind {
+			return Answer{}, false
+		}
+	}
+	_, err = d.ReadToken()
+	return a, errors.Is(err, io.EOF)
 }
 
 // cause is what went wrong, without what it was tried on.

@@ -25,9 +25,12 @@ type exchange struct {
 	data     []byte     // of the answer, once it is encoded
 }
 
+// few bytes are enough for most answers.
+const few = 128
+
 // Encode is for the API: see api.Exchange.
 func (x *exchange) Encode(r api.Reply) (err error) {
-	x.data, err = x.service.api.AppendReply(nil, r)
+	x.data, err = x.service.api.AppendReply(make([]byte, 0, few), r)
 	if err == nil && len(x.data) > bus.MaxMessage {
 		err = fault.Text(fault.Internal, "answer", x.endpoint.handler.Name, "the answer is larger than a message may be")
 	}
