@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"os/exec"
+	"strings"
 
 	"github.com/universal-server/become/bench/rig"
 )
@@ -56,7 +57,7 @@ func (p *Peer) startSeed(python string) error {
 // Celery starts Redis, a Celery worker with two processes, and a boss. It answers
 // "flight", n calls in flight per second.
 func Celery(ctx context.Context, dir string) (*Peer, error) {
-	python, err := celeryPython()
+	python, err := pythonWith("celery", "redis")
 	if err != nil {
 		return nil, err
 	}
@@ -67,14 +68,14 @@ func Celery(ctx context.Context, dir string) (*Peer, error) {
 	return p.ready(ctx, p.startCelery(python))
 }
 
-// celeryPython finds a Python that has Celery: the one in the path, or the system's.
-func celeryPython() (string, error) {
+// pythonWith finds a Python that has modules: the one in the path, or the system's.
+func pythonWith(modules ...string) (string, error) {
 	for _, python := range []string{"python3", "/usr/bin/python3"} {
-		if exec.Command(python, "-c", "import celery, redis").Run() == nil {
+		if exec.Command(python, "-c", "import "+strings.Join(modules, ", ")).Run() == nil {
 			return python, nil
 		}
 	}
-	return "", &rig.Missing{What: "celery"}
+	return "", &rig.Missing{What: modules[0]}
 }
 
 func (p *Peer) startCelery(python string) error {

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -55,6 +56,26 @@ func GunicornJSON(_ context.Context, dir string) (*Peer, error) {
 	}
 	return p.serves(func(port string) error {
 		return p.start(nil, gunicorn, "--workers", "2", "--bind", "127.0.0.1:"+port, "--chdir", p.dir, "--log-level", "error", "crunch:app")
+	})
+}
+
+// LayerCake starts the Multiply of examples/crunch on layer-cake, the successor of Ansar, which the seed is written with. There is no
+// package of it: PYTHONPATH has to name its source and what that needs.
+func LayerCake(_ context.Context, dir string) (*Peer, error) {
+	python, err := pythonWith("layer_cake")
+	if missing, ok := errors.AsType[*rig.Missing](err); ok {
+		missing.Rare = true
+		return nil, missing
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPeer("Ansar's successor, layer-cake", dir, "layer_cake_peer.py")
+	if err != nil {
+		return nil, err
+	}
+	return p.serves(func(port string) error {
+		return p.start([]string{"HOME=" + p.dir}, python, p.path("layer_cake_peer.py"), port)
 	})
 }
 

@@ -151,7 +151,11 @@ func (t *tail) String() string {
 }
 
 // Missing says that something is not installed on this machine.
-type Missing struct{ What string }
+type Missing struct {
+	What string
+	// Rare says that there is no package of it, so that it may be missing where peers are required, too.
+	Rare bool
+}
 
 func (m *Missing) Error() string { return m.What + " is not installed" }
 
@@ -159,7 +163,7 @@ func (m *Missing) Error() string { return m.What + " is not installed" }
 func Find(command string) (string, error) {
 	path, err := exec.LookPath(command)
 	if errors.Is(err, exec.ErrNotFound) {
-		return "", &Missing{command}
+		return "", &Missing{What: command}
 	}
 	return path, err
 }

@@ -23,6 +23,7 @@ type Row struct {
 	Peer    string  `json:"peer,omitempty"`    // who it is compared with
 	Theirs  float64 `json:"theirs,omitempty"`  // the peer's figure
 	Missing string  `json:"missing,omitempty"` // why the peer has none
+	Rare    bool    `json:"-"`                 // a peer that is missing is no failure, see Missing
 	Ratio   float64 `json:"ratio,omitempty"`   // us / theirs
 	Low     float64 `json:"low,omitempty"`     // a quarter of the rounds have a lower ratio
 	High    float64 `json:"high,omitempty"`    // a quarter of them a higher one

@@ -78,7 +78,7 @@ func get(ctx context.Context, b *rig.Bench) ([]rig.Row, error) {
 		return load.NewWeb(url)
 	}
 	return versus(ctx, b, "crunch", path, put, rig.Row{Measure: "GET /Multiply, 64 connections", Unit: "/s"},
-		[]float64{0.85, 4}, 2, peers.BareJSON, peers.GunicornJSON)
+		[]float64{0.85, 4, 14}, 2, peers.BareJSON, peers.GunicornJSON, peers.LayerCake)
 }
 
 const xmlCall = `<?xml version='1.0'?><methodCall><methodName>add</methodName><params>` +
