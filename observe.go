@@ -41,12 +41,12 @@ func RequestID(ctx context.Context) string { return trace.RequestID(ctx) }
 // (traceparent and tracestate, W3C Trace Context) if the client sent one. Requests by become's own clients have them.
 func Inject(ctx context.Context, header http.Header) { trace.Inject(ctx, header.Set) }
 
-// observer answers how an API is. Its state is 0 before it serves, 1 while it does, and 2 when it drains.
+// observer answers how an API is.
 type observer struct {
 	opts     ObserveOptions
 	metrics  *metrics.Metrics
 	sessions func() int
-	state    atomic.Int32
+	life     atomic.Pointer[context.Context] // of the service: it ends when that drains. nil before it serves
 }
 
 func newObserver(opts ObserveOptions) *observer {
@@ -86,21 +86,18 @@ func (o *observer) before(a *api.API, door http.Handler) http.Handler {
 	})
 }
 
-// serving follows the life of the service; the function that it returns ends that.
-func (o *observer) serving(ctx context.Context) (stop func() bool) {
-	o.state.Store(1)
-	return context.AfterFunc(ctx, func() { o.state.Store(2) })
-}
+// serving says that the service serves as long as ctx lives.
+func (o *observer) serving(ctx context.Context) { o.life.Store(&ctx) }
 
 func (o *observer) health(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") }
 
 func (o *observer) ready(w http.ResponseWriter, _ *http.Request) {
-	switch o.state.Load() {
-	case 0:
+	switch life := o.life.Load(); {
+	case life == nil:
 		say(w, http.StatusServiceUnavailable, "starting")
-	case 1:
+	case (*life).Err() == nil:
 		say(w, http.StatusOK, "ok")
-	default:
+	default: // before anything else of the drain is seen
 		say(w, http.StatusServiceUnavailable, "draining")
 	}
 }

@@ -1,10 +1,8 @@
 package become
 
 import (
-	"bufio"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -95,43 +93,26 @@ func TestAPI_CountsItsRequests(t *testing.T) {
 func TestAPI_SaysHowItIs(t *testing.T) {
 	d := &desk{held: make(chan struct{}), goOn: make(chan struct{})}
 	addr, end := served(t, API("desk", Methods(d)))
-	var conns []net.Conn
-	var readers []*bufio.Reader
-	for range 20 {
-		c, r := talk(t, addr, "")
-		conns, readers = append(conns, c), append(readers, r)
-	}
-	ask := func(i int, path string) (*http.Response, string) {
+	c, r := talk(t, addr, "")
+	ask := func(path string) (*http.Response, string) {
 		t.Helper()
-		io.WriteString(conns[i], get(path))
-		return answer(t, readers[i], "")
+		io.WriteString(c, get(path))
+		return answer(t, r, "")
 	}
-	for i := range conns { // all are known to the server: it does not close them in the drain
-		for _, path := range []string{"/healthz", "/readyz"} {
-			if res, body := ask(i, path); res.StatusCode != 200 || body != "ok\n" {
-				t.Errorf("%s: got %d %s", path, res.StatusCode, body)
-			}
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if res, body := ask(path); res.StatusCode != 200 || body != "ok\n" {
+			t.Errorf("%s: got %d %s", path, res.StatusCode, body)
 		}
 	}
 	over := make(chan error, 1)
 	go func() { over <- end() }()
-	for i := 0; ; { // each connection may ask until it is told to close; in the first moment of the drain that, or the state, may be the old one
-		res, body := ask(i, "/readyz")
-		if res.StatusCode == 503 {
-			if body != "draining\n" || res.Header.Get("Retry-After") == "" {
-				t.Errorf("in the drain: got %s %v", body, res.Header)
-			}
-			if res.Close {
-				break
-			}
-		}
-		if res.Close {
-			i++
+	for closing := false; !closing; { // the connection is there until it is told to close
+		res, body := ask("/readyz")
+		if closing = res.Close; res.StatusCode == 503 && (body != "draining\n" || res.Header.Get("Retry-After") == "") || closing && res.StatusCode != 503 {
+			t.Errorf("in the drain: got %d %s %v", res.StatusCode, body, res.Header)
 		}
 	}
-	for _, c := range conns {
-		c.Close()
-	}
+	c.Close()
 	if err := <-over; err != nil {
 		t.Error(err)
 	}

@@ -60,7 +60,7 @@ func (p *apiParts) lives(s *Server, a *api.API) {
 	s.service.Start, s.service.Stop = a.Start, a.Stop
 	serve := s.service.Serve
 	s.service.Serve = func(ctx context.Context, sockets service.Sockets) error {
-		defer p.observer.serving(ctx)()
+		p.observer.serving(ctx)
 		stop := context.AfterFunc(ctx, p.sessions.Leave)
 		defer stop()
 		err := serve(ctx, sockets)

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,6 +29,7 @@ func (t *Type) Append(b []byte, v reflect.Value) ([]byte, error) {
 
 // at puts a step before the path of an error.
 func at(err error, s string) error {
+	const maxPath = 300
 	var p Problems
 	if !errors.As(err, &p) {
 		return err
@@ -36,7 +38,10 @@ func at(err error, s string) error {
 	if path != "" && path[0] != '[' {
 		path = "." + path
 	}
-	return Problems{{Path: s + path, Text: p[0].Text}}
+	if len(path) > maxPath { // what is nested so deep is found without all of it
+		path = strings.ToValidUTF8(path[:maxPath], "") + "..."
+	}
+	return Problems{{Path: s + path, Text: p[0].Text, Rule: p[0].Rule}}
 }
 
 func failed(format string, args ...any) error { return Problems{{Text: fmt.Sprintf(format, args...)}} }

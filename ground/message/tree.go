@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"math"
 	"math/big"
 	"reflect"
@@ -188,6 +189,9 @@ func appendTree(b []byte, tree any, depth int) ([]byte, error) {
 	case uint64:
 		return strconv.AppendUint(b, x, 10), nil
 	case float64:
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return nil, Problems{{Text: notFinite, Rule: true}}
+		}
 		return appendFloat(b, x, 64)
 	case *big.Int:
 		return x.Append(b, 10), nil
@@ -212,7 +216,7 @@ func appendElements(b []byte, all []any, depth int) (_ []byte, err error) {
 			b = append(b, ',')
 		}
 		if b, err = appendTree(b, one, depth+1); err != nil {
-			return nil, err
+			return nil, at(err, fmt.Sprintf("[%d]", i))
 		}
 	}
 	return append(b, ']'), nil
@@ -228,7 +232,7 @@ func appendMembers(b []byte, all Object, depth int) (_ []byte, err error) {
 			return nil, err
 		}
 		if b, err = appendTree(append(b, ':'), m.Value, depth+1); err != nil {
-			return nil, err
+			return nil, at(err, shown(fmt.Sprintf("%.100s", m.Name)))
 		}
 	}
 	return append(b, '}'), nil
