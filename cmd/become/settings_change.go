@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -64,7 +65,10 @@ func jsonObject(data []byte) (map[string]any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err := d.Decode(&all); err != nil {
-		return nil, fault.Text(fault.Invalid, "", "", "they are no JSON object: "+err.Error())
+		if bad, ok := errors.AsType[*json.SyntaxError](err); ok {
+			return nil, fault.Text(fault.Invalid, "", "", fmt.Sprintf("they are not JSON, see byte %d: %v", bad.Offset, bad))
+		}
+		return nil, fault.Text(fault.Invalid, "", "", "they are no JSON object")
 	}
 	if d.More() {
 		return nil, fault.Text(fault.Invalid, "", "", "something follows the JSON object")

@@ -229,9 +229,17 @@ func update(typ *message.Type, v reflect.Value, data []byte, wrapped bool) error
 			return errors.New(`there is no "value"`)
 		}
 	} else if wrapped {
-		return err
+		return notObject(err)
 	}
 	return typ.Update(data, v)
+}
+
+// notObject says in our words why a text is no JSON object: those of package json are for who writes the program.
+func notObject(err error) error {
+	if bad, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Errorf("it is not JSON, see byte %d: %v", bad.Offset, bad)
+	}
+	return errors.New("it is no JSON object")
 }
 
 func kindOf(err error) fault.Kind {

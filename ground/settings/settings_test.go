@@ -137,7 +137,8 @@ func TestLoad_NamesWhatIsWrong(t *testing.T) {
 		`{"value":{"port":"x"}}`: "port: must be a number, not a text",
 		`{"value":{"prot":1}}`:   "prot: there is no such field",
 		`{}`:                     `there is no "value"`,
-		`nonsense`:               "invalid character",
+		`nonsense`:               "it is not JSON, see byte 2: ",
+		`[1]`:                    "it is no JSON object",
 	} {
 		os.WriteFile(o.File, []byte(text), 0o600)
 		if _, _, err := load(t, o); err == nil || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "cannot read settings "+o.File) {

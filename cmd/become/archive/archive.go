@@ -118,8 +118,11 @@ func Open(path string) (*Archive, error) {
 	z, err := zip.OpenReader(path)
 	if err != nil {
 		kind := fault.Invalid
-		if errors.Is(err, os.ErrNotExist) {
+		switch {
+		case errors.Is(err, os.ErrNotExist):
 			kind = fault.NotFound
+		case errors.Is(err, zip.ErrFormat):
+			err = errors.New("it is no archive, or only a part of one")
 		}
 		return nil, fault.New(kind, "open archive", path, err)
 	}
