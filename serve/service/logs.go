@@ -85,7 +85,11 @@ func told(h http.Handler, log *slog.Logger) http.Handler {
 		log.LogAttrs(ctx, slogs.LevelObject, "Received HttpRequest from "+peer, slogs.Received.Attr(),
 			slog.String("method", r.Method), slog.String("uri", r.RequestURI))
 		defer func() {
-			log.LogAttrs(ctx, slogs.LevelObject, "Sent HttpResponse to "+peer, slogs.Sent.Attr(), slog.Duration("after", time.Since(began)))
+			sent := []slog.Attr{slogs.Sent.Attr(), slog.Duration("after", time.Since(began))}
+			if id := w.Header().Get("X-Request-Id"); id != "" { // what the handler has told the client
+				sent = append(sent, slog.String("request_id", id))
+			}
+			log.LogAttrs(ctx, slogs.LevelObject, "Sent HttpResponse to "+peer, sent...)
 		}()
 		h.ServeHTTP(w, r)
 	})
