@@ -142,7 +142,7 @@ func serveAlone(ctx context.Context, servers []*Server, services []service.Servi
 		_, err := service.Pick(services, f.service)
 		return err
 	}
-	s := server.service
+	s := traced(server.service)
 	if err := f.logs.install(s.Name); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-server/become/ground/fault"
+	spans "github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/work/boss"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/task"
@@ -40,26 +41,34 @@ With --timeout the function is stopped when the time has passed.`,
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
 		if address != "" {
-			return a.askXMLRPC(ctx, address, unguard(args))
+			return a.traced(ctx, spans.Internal, "become call", func(ctx context.Context) error { return a.askXMLRPC(ctx, address, unguard(args)) })
 		}
 		aimed, err := a.aim(ctx, expr, cmd.Flags().Changed("expr"), args)
 		if err != nil {
 			return a.why(ctx, err)
 		}
-		return a.with(ctx, aimed.need(), func(ctx context.Context, s *session) error {
-			to, err := a.resolve(ctx, s, aimed)
-			if err != nil && fault.KindOf(err) == fault.NotFound && aimed.mayBeAPI() {
-				if found, wrong := a.ask(ctx, s, aimed); found {
-					return wrong
-				}
-			}
-			if err != nil {
-				return aimed.missing(ctx, s, wantsCall, err)
-			}
-			return a.call(ctx, s, to)
+		return a.traced(ctx, spans.Internal, "become call", func(ctx context.Context) error {
+			return a.with(ctx, aimed.need(), func(ctx context.Context, s *session) error { return a.callOrAsk(ctx, s, aimed) })
 		})
 	}
 	return cmd
+}
+
+// callOrAsk calls a function, or sends a request to an API if there is no such function.
+func (a *app) callOrAsk(ctx context.Context, s *session, aimed aim) error {
+	to, err := a.resolve(ctx, s, aimed)
+	if err != nil && fault.KindOf(err) == fault.NotFound && aimed.mayBeAPI() {
+		if found, wrong := a.ask(ctx, s, aimed); found {
+			return wrong
+		}
+	}
+	if err != nil {
+		return aimed.missing(ctx, s, wantsCall, err)
+	}
+	ctx, of := spans.Begin(ctx, spans.Client, "call "+to.label)
+	err = a.call(ctx, s, to)
+	of.End(err)
+	return err
 }
 
 // ended is a call's outcome.
@@ -87,7 +96,7 @@ func (k sink) Progress(_ *boss.Call, value []byte) {
 
 func (a *app) call(ctx context.Context, s *session, to target) error {
 	k := sink{a, make(chan ended, 1)}
-	c := &boss.Call{Digest: to.digest, Function: to.function, Format: engine.JSON, Input: to.input, Timeout: a.timeout, Sink: k}
+	c := &boss.Call{Digest: to.digest, Function: to.function, Format: engine.JSON, Input: to.input, Timeout: a.timeout, Sink: k, Place: placeOf(ctx)}
 	if err := s.Boss().Start(ctx, c); err != nil {
 		return err
 	}

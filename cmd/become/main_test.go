@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/universal-server/become/ground/trace/otlp/otlptest"
 )
 
 // The test binary is the command too: for the scripts, and for nodes that
@@ -49,6 +51,8 @@ func TestMain(m *testing.M) {
 //	save VARIABLE [REGEXP]      what was printed last, or what of it matches first
 //	json FILE PATH [REGEXP]     FILE is one JSON document that has PATH, as in 0.name or len
 //	jsonl FILE PATH [REGEXP]    every line of FILE is
+//	collect                     be a collector of traces for all that is started from now on
+//	trace WHAT FILE             wait until the trace with the id WHAT, or with a first span of that name, is the tree that FILE has
 func TestScripts(t *testing.T) {
 	root, err := filepath.Abs("../..")
 	if err != nil {
@@ -81,6 +85,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"bg": startJob, "until": awaitOutput, "once": saidOnce, "sig": signalJob, "ended": awaitEnd, "ask": askSocket, "answers": askAgain,
 			"manager": startManager, "activate": startActivated, "code": exitsWith, "eventually": eventually, "save": save, "json": isJSON, "jsonl": areJSON,
+			"collect": collect, "trace": awaitTrace,
 		},
 	})
 }
@@ -102,7 +107,10 @@ func isPeerHere(cond string) (bool, error) {
 
 type jobsKey struct{}
 
-type jobs struct{ byName map[string]*job }
+type jobs struct {
+	byName    map[string]*job
+	collector *otlptest.Collector // of traces; nil before there is one
+}
 
 // job is a process that runs beside the script.
 type job struct {
@@ -171,7 +179,7 @@ func pathOf(ts *testscript.TestScript, program string) string {
 func launch(ts *testscript.TestScript, name string, cmd *exec.Cmd) {
 	j := &job{cmd: cmd, ended: make(chan struct{}), news: make(chan struct{})}
 	j.cmd.Dir = ts.Getenv("WORK")
-	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "PATH", "HOME", "WORK", "BECOME_HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GORACE", "TMPDIR", "BECOME_URL", "BECOME_KEY", "NOTIFY_SOCKET", "WATCHDOG_USEC"} {
+	for _, name := range []string{"LISTEN_PID", "LISTEN_FDS", "PATH", "HOME", "WORK", "BECOME_HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GORACE", "TMPDIR", "BECOME_URL", "BECOME_KEY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_BSP_SCHEDULE_DELAY"} {
 		if v := ts.Getenv(name); v != "" {
 			j.cmd.Env = append(j.cmd.Env, name+"="+v)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	spans "github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/work/engine"
 	"github.com/universal-server/become/work/queue"
 )
@@ -58,7 +59,11 @@ func (a *app) submit(ctx context.Context, s *session, aimed aim, sub submission)
 	if err != nil {
 		return aimed.missing(ctx, s, wantsJob, err)
 	}
-	id, err := s.Submit(ctx, queue.Spec{Digest: to.digest, Function: to.function, Format: engine.JSON, Tries: sub.tries}, to.input)
+	var id queue.ID
+	err = a.traced(ctx, spans.Producer, "submit "+to.label, func(ctx context.Context) (err error) {
+		id, err = s.Submit(ctx, queue.Spec{Digest: to.digest, Function: to.function, Format: engine.JSON, Tries: sub.tries}, to.input)
+		return err
+	})
 	if err != nil {
 		return err
 	}

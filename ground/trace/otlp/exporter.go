@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -94,6 +95,9 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) er
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		err := e.post(ctx, body)
 		again, ok := errors.AsType[*againError](err)
+		if errors.Is(ctx.Err(), context.Canceled) { // our own end, and nothing that the collector has done
+			return err
+		}
 		e.note(again)
 		if !ok {
 			return err
@@ -169,6 +173,9 @@ func (e *Exporter) post(ctx context.Context, body []byte) error {
 	}
 	res, err := e.client.Do(r)
 	if err != nil {
+		if of, ok := errors.AsType[*url.Error](err); ok { // it says the address once more
+			err = of.Err
+		}
 		return &againError{error: fault.New(fault.Lost, opConfig, e.config.Endpoint, err)}
 	}
 	defer res.Body.Close()
