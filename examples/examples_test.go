@@ -54,6 +54,7 @@ var examples = map[string]func(t *testing.T, p program){
 	"prefork":     prefork,
 	"swap":        swap,
 	"timeserver":  timeserver,
+	"traces":      traces,
 	"wordcount":   wordcount,
 	"xmlrpc":      xmlrpc,
 }
@@ -61,7 +62,7 @@ var examples = map[string]func(t *testing.T, p program){
 // services are those examples that serve: they are not run on a fleet.
 var services = map[string]bool{
 	"casvariants": true, "chat": true, "crunch": true, "echoserver": true, "greeting": true, "handoff": true, "hello": true, "notes": true, "prefork": true, "swap": true, "timeserver": true,
-	"helloapp": true, "person": true, "xmlrpc": true,
+	"helloapp": true, "person": true, "traces": true, "xmlrpc": true,
 }
 
 func TestMain(m *testing.M) {

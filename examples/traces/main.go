@@ -1,11 +1,14 @@
-// Traces is a request that several processes work for: an API's handler calls a function, which calls another one, or submits a job. With
+// Traces is a request that several processes work for: an API's handler calls a function, which calls another one, or submits a job. A collector
+// shows it as one trace, see docs/TRACES.md:
 //
 //	export OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318
-//	become up
-//	become deploy ./examples/traces
+//	go run ./examples/traces --listen 127.0.0.1:8080
 //	curl 'http://127.0.0.1:8080/Sum?upto=3'
 //
-// a collector shows it as one trace. See docs/TRACES.md.
+// or, in processes of a node:
+//
+//	become up
+//	become deploy ./examples/traces
 package main
 
 import (
@@ -75,7 +78,7 @@ func again(ctx context.Context, m Again) (Output, error) {
 	if err != nil {
 		return Output{}, err
 	}
-	return become.Ask[Output](ctx, f.API("traces"), Sum{m.Upto})
+	return become.Ask[Output](ctx, f.API("traces"), Sum(m))
 }
 
 func main() {

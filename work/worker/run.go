@@ -197,9 +197,9 @@ func (r *run) finalLocked() {
 	if r.over {
 		return
 	}
+	r.overLocked()
 	r.flushLocked(true)
 	r.over = true
-	r.span.End(nil)
 	if r.onEnd != nil {
 		r.onEnd()
 	}

@@ -25,9 +25,6 @@ func (r *run) placedLocked(index int) context.Context {
 	if r.span == nil && span.On() {
 		r.base, r.span = span.Begin(ctx, span.Server, "run "+r.pack.Function)
 		r.aboutLocked()
-		if r.pack.Count > 1 {
-			r.span.Number("become.tasks", r.pack.Count)
-		}
 	}
 	if r.base == nil {
 		r.base = ctx
@@ -50,6 +47,14 @@ func (r *run) jobLocked(j *job, index int) context.Context {
 func (r *run) aboutLocked() {
 	r.span.Text("code.function.name", r.pack.Function)
 	r.span.Text("become.worker", r.w.opts.ID)
+}
+
+// overLocked ends the span of a pack, which may have had more tasks than were run here.
+func (r *run) overLocked() {
+	if r.span != nil {
+		r.span.Number("become.tasks", r.recorded)
+		r.span.End(nil)
+	}
 }
 
 // notedLocked takes the outcome of a task down, which ends the span of a job.
