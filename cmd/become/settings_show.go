@@ -45,23 +45,28 @@ func (a *app) showSettings(ctx context.Context, s *session, r role.Role) error {
 	if len(shown.Value) == 0 {
 		return nil
 	}
-	t := newTable(a.out, "SETTING", "VALUE", "FROM")
-	given, factory := map[string]string{}, map[string]string{}
-	spread(given, "", shown.Given)
-	if was, err := jsonObject(own); err == nil {
-		spread(factory, "", was)
+	factory, err := jsonObject(own)
+	if err != nil {
+		return err
 	}
-	all := map[string]string{}
+	return a.settingsTable(shown, factory, r.Now.Stock != "").flush()
+}
+
+// settingsTable lists single values. The flags of a stock server give all of its settings, those too that they do not change.
+func (a *app) settingsTable(shown shownSettings, factory map[string]any, isStock bool) *table {
+	all, given, own := map[string]string{}, map[string]string{}, map[string]string{}
 	spread(all, "", shown.Value)
+	spread(given, "", shown.Given)
+	spread(own, "", factory)
+	t := newTable(a.out, "SETTING", "VALUE", "FROM")
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		from := "program"
-		// The flags of a stock server give all of its settings, those too that they do not change.
-		if _, is := given[key]; is && (r.Now.Stock == "" || all[key] != factory[key]) {
+		if _, is := given[key]; is && (!isStock || all[key] != own[key]) {
 			from = "given"
 		}
 		t.row(key, cut(all[key], settingWidth), from)
 	}
-	return t.flush()
+	return t
 }
 
 // settingWidth is how much of a value has room in the table.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -39,6 +40,45 @@ func TestSettings_WhatMakesNoSenseIsRefused(t *testing.T) {
 	} {
 		if got, err := w.apply([]byte(now)); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: got %.50s, %v", now, got, err)
+		}
+	}
+}
+
+func TestOverlay_PutsGivenInThePlaceOfTheProgramsOwn(t *testing.T) {
+	all, err := jsonObject([]byte(`{"greeting":"hello","limits":{"size":10,"rate":1.50},"names":["world"],"empty":{}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	given, err := jsonObject([]byte(`{"limits":{"size":12345678901234567890},"names":[],"more":{"a":{"b":"<&>"}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay(all, given)
+	got := map[string]string{}
+	spread(got, "", all)
+	want := map[string]string{
+		"greeting": `"hello"`, "limits.size": "12345678901234567890", "limits.rate": "1.50", "names": "[]", "empty": "{}", "more.a.b": `"<&>"`,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// What --json prints is taken again as what was given, what --dump-settings prints as a whole.
+func TestUnwrapped_FindsTheSettingsOfADocument(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"value":{"a":1,"b":2},"given":{"b":2}}`: `{"b":2}`,
+		`{"value":{"a":1}}`:                       `{"a":1}`,
+		`{"value":1}`:                             `{"value":1}`,
+		`{"value":{"a":1},"other":2}`:             `{"other":2,"value":{"a":1}}`,
+		`{"a":1}`:                                 `{"a":1}`,
+	} {
+		whole, err := jsonObject([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(mustJSON(unwrapped(whole))); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
 }

@@ -263,7 +263,7 @@ func TestHandover_RoutedConnectionsGoOn(t *testing.T) {
 	close(over)
 	asking.Wait()
 	r.deploy(routed(spec("two", "127.0.0.1:0"), "ip"))
-	ask(t, "tcp", st.Sockets[0].Addr, "two")
+	askUntil(t, "tcp", st.Sockets[0].Addr, "two")
 }
 
 // asked is what a service says over TLS, and the certificate that it shows.

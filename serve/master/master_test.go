@@ -105,15 +105,33 @@ func deploy(t *testing.T, m *master.Master, s master.Spec) keeper.Status {
 
 func ask(t *testing.T, network, addr, want string) {
 	t.Helper()
+	if got, err := answer(t, network, addr); got != want+"\n" {
+		t.Errorf("%s answers %q, %v, want %q", addr, got, err, want)
+	}
+}
+
+func answer(t *testing.T, network, addr string) (string, error) {
+	t.Helper()
 	c, err := net.Dial(network, addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(20 * time.Second))
-	got, err := bufio.NewReader(c).ReadString('\n')
-	if got != want+"\n" {
-		t.Errorf("%s answers %q, %v, want %q", addr, got, err, want)
+	return bufio.NewReader(c).ReadString('\n')
+}
+
+// askUntil asks until the version before has heard that it has to leave: it may take a connection meanwhile.
+func askUntil(t *testing.T, network, addr, want string) {
+	t.Helper()
+	for ctx := t.Context(); ; {
+		got, err := answer(t, network, addr)
+		switch {
+		case got == want+"\n":
+			return
+		case err != nil || ctx.Err() != nil:
+			t.Fatalf("%s answers %q, %v, want %q", addr, got, err, want)
+		}
 	}
 }
 
