@@ -41,7 +41,7 @@ func FromEnv(getenv func(string) string) (c Config, warnings []string, err error
 		return Config{}, e.warnings, err
 	}
 	if protocol := e.either("PROTOCOL"); protocol != "" && protocol != "http/json" && protocol != "http/protobuf" {
-		e.warn("traces are posted as JSON over HTTP, not by %q, to %s: a collector has HTTP at port 4318 most often", protocol, c.Endpoint)
+		e.warn("traces are posted as JSON over HTTP, not by %q, to %s: a collector has HTTP at port 4318 most often", protocol, shown(c.Endpoint))
 	}
 	c.Header = e.header()
 	c.Timeout = e.millis(e.either("TIMEOUT"), "OTEL_EXPORTER_OTLP_TIMEOUT")
@@ -118,6 +118,15 @@ func (e *env) endpoint() (string, error) {
 		u.Path = "/"
 	}
 	return u.String(), nil
+}
+
+// shown is an address for people that is one.
+func shown(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		u = nil
+	}
+	return redacted(u, address)
 }
 
 // redacted is an address for people: a password in it is no business of the log.

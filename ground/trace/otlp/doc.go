@@ -32,6 +32,7 @@
 //   - A batch that the collector cannot take now (429, 502, 503, 504, no connection) is tried again, after as long as Retry-After says or else
 //     with a growing pause. Other refusals drop it.
 //   - The end sends what waits, each batch once, within the deadline that it is given.
+//   - Headers and the password of an address are not in the log.
 //   - What is wrong in the environment is one warning in the log, and nothing is sent, or the default holds: no server fails for it.
 //
 // # A first program

@@ -27,6 +27,7 @@ import (
 // Exporter posts spans to a collector. It is a SpanExporter of OpenTelemetry's SDK, and to be called by one goroutine, as that promises.
 type Exporter struct {
 	config Config
+	name   string // of the collector, for people: its address without a password
 	client *http.Client
 	logger *slog.Logger
 	away   bool // the collector did not take the last that was posted, and the log says so
@@ -48,9 +49,9 @@ func NewExporter(c Config, logger *slog.Logger) (*Exporter, error) {
 	}
 	secure, err := c.tls()
 	if err != nil {
-		return nil, fault.New(fault.Invalid, opConfig, c.Endpoint, err)
+		return nil, fault.New(fault.Invalid, opConfig, shown(c.Endpoint), err)
 	}
-	return &Exporter{config: c, logger: logger, client: &http.Client{
+	return &Exporter{config: c, name: shown(c.Endpoint), logger: logger, client: &http.Client{
 		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: secure, MaxIdleConns: 2, IdleConnTimeout: 90 * time.Second},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
@@ -90,7 +91,7 @@ func (e *Exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) er
 	}
 	body, err := e.body(spans)
 	if err != nil {
-		return fault.New(fault.Internal, opConfig, e.config.Endpoint, err)
+		return fault.New(fault.Internal, opConfig, e.name, err)
 	}
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		err := e.post(ctx, body)
@@ -118,7 +119,7 @@ func (e *Exporter) note(again *againError) {
 	case away && !e.away:
 		e.logger.Warn("the collector of traces does not take them now", "err", again.error)
 	case !away && e.away:
-		e.logger.Info("the collector of traces takes them again", "endpoint", e.config.Endpoint)
+		e.logger.Info("the collector of traces takes them again", "endpoint", e.name)
 	}
 	e.away = again != nil
 }
@@ -158,7 +159,7 @@ func (e *Exporter) post(ctx context.Context, body []byte) error {
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, e.config.Endpoint, bytes.NewReader(body))
 	if err != nil {
-		return fault.New(fault.Invalid, opConfig, e.config.Endpoint, err)
+		return fault.New(fault.Invalid, opConfig, e.name, err)
 	}
 	for name, values := range e.config.Header {
 		r.Header[name] = values
@@ -176,7 +177,7 @@ func (e *Exporter) post(ctx context.Context, body []byte) error {
 		if of, ok := errors.AsType[*url.Error](err); ok { // it says the address once more
 			err = of.Err
 		}
-		return &againError{error: fault.New(fault.Lost, opConfig, e.config.Endpoint, err)}
+		return &againError{error: fault.New(fault.Lost, opConfig, e.name, err)}
 	}
 	defer res.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
@@ -193,7 +194,7 @@ func (e *Exporter) answered(res *http.Response, answer []byte) error {
 	if said := said(res, answer); said != "" {
 		text += ": " + said
 	}
-	err := fault.Text(fault.Remote, opConfig, e.config.Endpoint, text)
+	err := fault.Text(fault.Remote, opConfig, e.name, text)
 	switch res.StatusCode {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return &againError{err, retryAfter(res.Header.Get("Retry-After"), time.Now())}
@@ -216,9 +217,9 @@ func (e *Exporter) tellRejected(answer []byte) {
 	rejected, _ := strconv.ParseInt(strings.Trim(string(p.RejectedSpans), `"`), 10, 64)
 	switch message := readable(p.ErrorMessage); {
 	case rejected > 0:
-		e.logger.Warn("the collector of traces has not taken all spans", "endpoint", e.config.Endpoint, "rejected", rejected, "message", message)
+		e.logger.Warn("the collector of traces has not taken all spans", "endpoint", e.name, "rejected", rejected, "message", message)
 	case message != "":
-		e.logger.Warn("the collector of traces has something to say", "endpoint", e.config.Endpoint, "message", message)
+		e.logger.Warn("the collector of traces has something to say", "endpoint", e.name, "message", message)
 	}
 }
 

@@ -200,3 +200,21 @@ func TestExporter_SpeaksTLS(t *testing.T) {
 		}
 	}
 }
+
+func TestExporter_TellsNobodyThePassword(t *testing.T) {
+	var log bytes.Buffer
+	e, err := NewExporter(Config{Endpoint: "http://user:secret@127.0.0.1:1/v1/traces"}, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = e.ExportSpans(context.WithValue(t.Context(), onceKey{}, true), some(1))
+	if err == nil || strings.Contains(err.Error()+log.String(), "secret") || !strings.Contains(log.String(), "user:xxxxx@127.0.0.1:1") {
+		t.Errorf("got %v, and in the log %s", err, &log)
+	}
+	_, warnings, _ := FromEnv(func(name string) string {
+		return map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://user:secret@h:4317", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}[name]
+	})
+	if len(warnings) != 1 || strings.Contains(warnings[0], "secret") {
+		t.Errorf("got %q", warnings)
+	}
+}
