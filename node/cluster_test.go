@@ -61,6 +61,7 @@ func freePorts(t *testing.T, n int) (out []int) {
 
 // The bus can be a server of its own: nothing but the address changes.
 func TestNode_OnAServerOfItsOwn(t *testing.T) {
+	t.Parallel()
 	_, url := other(t, "nats", t.TempDir(), fmt.Sprint(freePorts(t, 1)[0]))
 	_, f := start(t, node.Options{URL: url, Workers: 1})
 	works(t, f)
@@ -68,6 +69,7 @@ func TestNode_OnAServerOfItsOwn(t *testing.T) {
 
 // A worker whose bus is away at its birth joins when it is back: else it would never run a job.
 func TestNode_AWorkerWaitsForItsBus(t *testing.T) {
+	t.Parallel()
 	dir, port := t.TempDir(), fmt.Sprint(freePorts(t, 1)[0])
 	start := control.Start{Worker: "w", Bus: "nats://127.0.0.1:" + port}
 	joined := make(chan error, 1)
@@ -93,6 +95,7 @@ func TestNode_AWorkerWaitsForItsBus(t *testing.T) {
 
 // A cluster keeps what it acknowledged when one of its servers is killed.
 func TestNode_OnAClusterThatLosesAServer(t *testing.T) {
+	t.Parallel()
 	ports := freePorts(t, 6)
 	var routes, urls []string
 	for _, p := range ports[3:] {

@@ -60,6 +60,7 @@ func write(t *testing.T, dir string, began time.Time, first, step, n int) {
 
 // The logs of several nodes are one, in order of time, however long they are.
 func TestLogs_OfTwoNodesAreInOrderOfTime(t *testing.T) {
+	t.Parallel()
 	const n = 6000
 	began := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
 	one, _ := start(t, node.Options{Home: logged(t, began, 0, 3, n)})
@@ -133,6 +134,7 @@ func TestLogs_OfTwoNodesAreInOrderOfTime(t *testing.T) {
 
 // Who reads while a node goes away is told, and does not take half of it for the whole.
 func TestLogs_ANodeThatGoesAwayIsMissed(t *testing.T) {
+	t.Parallel()
 	began := time.Now().Add(-time.Hour)
 	one, _ := start(t, node.Options{Home: logged(t, began, 0, 3, 10)})
 	two, err := node.Start(t.Context(), node.Options{Home: logged(t, began, 1, 3, 6000), URL: one.URL(), Key: one.KeyText()})
@@ -155,6 +157,7 @@ func TestLogs_ANodeThatGoesAwayIsMissed(t *testing.T) {
 
 // A node says at once that it searches, so that it is waited for.
 func TestLogs_WhoSearchesSaysSo(t *testing.T) {
+	t.Parallel()
 	one, _ := start(t, node.Options{Home: logged(t, time.Now().Add(-time.Hour), 0, 1, 10)})
 	b := newCrew(t, one).f.Bus()
 	inbox := b.Inbox()
@@ -185,6 +188,7 @@ func TestLogs_WhoSearchesSaysSo(t *testing.T) {
 
 // Who follows goes on where he was when a node is back, though lines came meanwhile: each comes once.
 func TestLogs_FollowingGoesOnWithANodeThatIsBack(t *testing.T) {
+	t.Parallel()
 	began := time.Now().Add(-time.Minute).UTC().Truncate(time.Millisecond)
 	dir := logged(t, began, 0, 1, 10)
 	one, _ := start(t, node.Options{})

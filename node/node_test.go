@@ -118,12 +118,13 @@ func start(t testing.TB, opts node.Options) (*node.Node, *become.Fleet) {
 }
 
 func soon(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // it matters only when something hangs
 	t.Cleanup(cancel)
 	return ctx
 }
 
 func TestNode_RunsTheProgramsFunctionsInOtherProcesses(t *testing.T) {
+	t.Parallel()
 	_, f := start(t, node.Options{})
 	ctx := soon(t)
 	for a := range factorial.Map(ctx, f, slices.Values([]int{1, 5, 20})) {
@@ -138,6 +139,7 @@ func TestNode_RunsTheProgramsFunctionsInOtherProcesses(t *testing.T) {
 }
 
 func TestNode_NestedCallsFreeTheirSlot(t *testing.T) {
+	t.Parallel()
 	_, f := start(t, node.Options{Workers: 1, Slots: 1})
 	got, err := nest.Call(soon(t), f, 5)
 	if err != nil || got != 5 {
@@ -146,6 +148,7 @@ func TestNode_NestedCallsFreeTheirSlot(t *testing.T) {
 }
 
 func TestNode_ACallThatKillsItsProcessIsGivenUpAfterItsTries(t *testing.T) {
+	t.Parallel()
 	_, f := start(t, node.Options{Workers: 2, Slots: 2})
 	ctx := soon(t)
 	bad := suicide.Go(ctx, f, struct{}{})
@@ -162,6 +165,7 @@ func TestNode_ACallThatKillsItsProcessIsGivenUpAfterItsTries(t *testing.T) {
 }
 
 func TestNode_KillsAProcessWhoseFunctionIgnoresItsContext(t *testing.T) {
+	t.Parallel()
 	_, f := start(t, node.Options{Workers: 1, Grace: 100 * time.Millisecond})
 	ctx := soon(t)
 	before, err := pid.Call(ctx, f, struct{}{})
@@ -183,6 +187,7 @@ func TestNode_KillsAProcessWhoseFunctionIgnoresItsContext(t *testing.T) {
 }
 
 func TestNode_LargeValuesTravelByReference(t *testing.T) {
+	t.Parallel()
 	_, f := start(t, node.Options{Workers: 1})
 	size := 64 << 20
 	if raced {
@@ -199,6 +204,7 @@ func TestNode_LargeValuesTravelByReference(t *testing.T) {
 }
 
 func TestNode_JobsRunAndTheirResultsAreKept(t *testing.T) {
+	t.Parallel()
 	n, f := start(t, node.Options{})
 	ctx := soon(t)
 	job, err := factorial.Submit(ctx, f, 10)
@@ -224,6 +230,7 @@ func TestNode_JobsRunAndTheirResultsAreKept(t *testing.T) {
 }
 
 func TestNode_JobsAreTriedAgain(t *testing.T) {
+	t.Parallel()
 	_, f := start(t, node.Options{})
 	ctx := soon(t)
 	job, err := flaky.Submit(ctx, f, t.TempDir()+"/count")
@@ -236,6 +243,7 @@ func TestNode_JobsAreTriedAgain(t *testing.T) {
 }
 
 func TestNode_AJobThatKillsItsProcessBecomesADeadLetter(t *testing.T) {
+	t.Parallel()
 	_, f := start(t, node.Options{})
 	ctx := soon(t)
 	bad, err := suicide.Submit(ctx, f, struct{}{})
@@ -261,6 +269,7 @@ func TestNode_AJobThatKillsItsProcessBecomesADeadLetter(t *testing.T) {
 }
 
 func TestNode_CancelReachesRunningAndQueuedJobs(t *testing.T) {
+	t.Parallel()
 	_, f := start(t, node.Options{Workers: 1, Slots: 1})
 	ctx := soon(t)
 	var jobs []*become.Job[int]
@@ -308,6 +317,7 @@ func TestNode_AProgramWithoutItsKeyIsNotAlone(t *testing.T) {
 }
 
 func TestNode_RefusesAWrongKey(t *testing.T) {
+	t.Parallel()
 	n, _ := start(t, node.Options{})
 	other := t.TempDir() + "/key"
 	if err := newKey(other); err != nil {

@@ -71,6 +71,7 @@ func (c *callers) await(n int) {
 }
 
 func TestServices_ProcessesOfAllNodesShareOneRegister(t *testing.T) {
+	t.Parallel()
 	first, _ := start(t, node.Options{})
 	dir := t.TempDir()
 	join := func() *node.Node {

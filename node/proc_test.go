@@ -41,6 +41,7 @@ func hastyRole([]string) error {
 }
 
 func TestNode_HearsTheLastWordsOfAProcess(t *testing.T) {
+	t.Parallel()
 	n, _ := start(t, node.Options{Workers: 1})
 	for i := range 40 {
 		var args []string
@@ -62,6 +63,7 @@ func TestNode_HearsTheLastWordsOfAProcess(t *testing.T) {
 
 // A pool that ends forgets itself, not the one that somebody wanted meanwhile.
 func TestNode_APoolThatRetiresLeavesItsSuccessorAlone(t *testing.T) {
+	t.Parallel()
 	n, _ := start(t, node.Options{})
 	if refused, kept := node.RetireLate(n); !refused || !kept {
 		t.Errorf("a want was refused: %v; the successor was kept: %v", refused, kept)

@@ -185,6 +185,7 @@ func refuses(addr string) bool {
 }
 
 func TestServices_DoWhatTheirRecordSays(t *testing.T) {
+	t.Parallel()
 	n, _ := start(t, node.Options{})
 	c := newCrew(t, n)
 	addr := c.follows(c.deploy("web", "one", "127.0.0.1:0"), 1, "serving")[0].Sockets[0].Addr
@@ -247,6 +248,7 @@ func TestServices_DoWhatTheirRecordSays(t *testing.T) {
 }
 
 func TestServices_TakeBackWhatDoesNotLast(t *testing.T) {
+	t.Parallel()
 	n, _ := start(t, node.Options{})
 	c := newCrew(t, n)
 	c.deploy("bad", "exit", "127.0.0.1:0")
@@ -278,6 +280,7 @@ func TestServices_TakeBackWhatDoesNotLast(t *testing.T) {
 
 // Settings that processes took while they run are taken back, for all nodes, when those do not last; and no process is swapped for it.
 func TestServices_TakeBackSettingsThatDoNotLast(t *testing.T) {
+	t.Parallel()
 	n, _ := start(t, node.Options{})
 	c := newCrew(t, n)
 	r, _, err := c.roles.Deploy(t.Context(), "live", role.Edition{
@@ -308,6 +311,7 @@ func TestServices_TakeBackSettingsThatDoNotLast(t *testing.T) {
 }
 
 func TestServices_SayWhoHoldsAnAddress(t *testing.T) {
+	t.Parallel()
 	n, _ := start(t, node.Options{})
 	c := newCrew(t, n)
 	addr := c.follows(c.deploy("crunch", "one", "127.0.0.1:0"), 1, "serving")[0].Sockets[0].Addr
@@ -318,6 +322,7 @@ func TestServices_SayWhoHoldsAnAddress(t *testing.T) {
 }
 
 func TestServices_RunOnTheNodesThatAreMeant(t *testing.T) {
+	t.Parallel()
 	first, _ := start(t, node.Options{})
 	second, err := node.Start(t.Context(), node.Options{Home: t.TempDir(), URL: first.URL(), Key: first.KeyText()})
 	if err != nil {
@@ -337,6 +342,7 @@ func TestServices_RunOnTheNodesThatAreMeant(t *testing.T) {
 }
 
 func TestServices_SurviveTheRestartOfTheirNode(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	n, err := node.Start(t.Context(), node.Options{Home: dir})
 	if err != nil {
@@ -369,6 +375,7 @@ func TestServices_SurviveTheRestartOfTheirNode(t *testing.T) {
 }
 
 func TestServices_NeedABundleThatIsThere(t *testing.T) {
+	t.Parallel()
 	n, _ := start(t, node.Options{})
 	c := newCrew(t, n)
 	c.digest = strings.Repeat("0", 64)
@@ -380,6 +387,7 @@ func TestServices_NeedABundleThatIsThere(t *testing.T) {
 }
 
 func TestAnswer_FitsIntoAMessage(t *testing.T) {
+	t.Parallel()
 	st := role.NodeStatus{Roles: []role.Status{
 		{Name: "small", Processes: make([]role.Process, 1)}, {Name: "large", Processes: make([]role.Process, 100)},
 	}}

@@ -51,6 +51,7 @@ func pids(n *node.Node) (out []int) {
 }
 
 func TestSurvive_AWorkerKilledAmongTenThousandTasks(t *testing.T) {
+	t.Parallel()
 	n, f := start(t, node.Options{Workers: 2, Slots: 2})
 	ctx := soon(t)
 	const tasks = 10_000
@@ -87,6 +88,7 @@ func TestSurvive_AWorkerKilledAmongTenThousandTasks(t *testing.T) {
 
 // Calls made one by one, and those that run when the worker dies, are rerun too.
 func TestSurvive_CallsThatRunWhenTheirWorkerDies(t *testing.T) {
+	t.Parallel()
 	n, f := start(t, node.Options{Workers: 2, Slots: 4})
 	ctx := soon(t)
 	if _, err := square.Call(ctx, f, 1); err != nil {
@@ -109,6 +111,7 @@ func TestSurvive_CallsThatRunWhenTheirWorkerDies(t *testing.T) {
 
 // A large answer comes over the bus. Who waits for it waits no longer than it wants to, and may ask again.
 func TestSurvive_AWaitForALargeAnswerWhileTheBusStandsStill(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	stopped, _ := other(t, "node", dir, "1", "1")
 	f, ctx := connectHome(t, dir), soon(t)
@@ -146,6 +149,7 @@ func TestSurvive_AWaitForALargeAnswerWhileTheBusStandsStill(t *testing.T) {
 
 // A worker that was stopped (SIGSTOP) keeps its line and says nothing, for ever.
 func TestSurvive_AWorkerThatStandsStill(t *testing.T) {
+	t.Parallel()
 	n, f := start(t, node.Options{Workers: 2, Slots: 1})
 	ctx := soon(t)
 	open := t.TempDir() + "/open"
@@ -171,6 +175,7 @@ func TestSurvive_AWorkerThatStandsStill(t *testing.T) {
 }
 
 func TestSurvive_TheNodeKilledWithJobsQueuedAndRunning(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first, _ := other(t, "node", dir, "2", "4")
 	ctx := soon(t)
@@ -228,6 +233,7 @@ func administer(t testing.TB, dir string) *fleet.Fleet {
 }
 
 func TestSurvive_ABossThatDies(t *testing.T) {
+	t.Parallel()
 	n, f := start(t, node.Options{Workers: 2, Slots: 2})
 	ctx := soon(t)
 	boss, said := other(t, "boss", n.URL(), n.KeyText(), "40")
@@ -245,6 +251,7 @@ func TestSurvive_ABossThatDies(t *testing.T) {
 }
 
 func TestSurvive_FunctionsThatPanicOrAnswerNonsense(t *testing.T) {
+	t.Parallel()
 	n, f := start(t, node.Options{Workers: 1})
 	ctx := soon(t)
 	_, err := angry.Call(ctx, f, "lunch")
@@ -291,6 +298,7 @@ func TestSurvive_AGigabytePrinted(t *testing.T) {
 }
 
 func TestSurvive_GarbageOnEverySocket(t *testing.T) {
+	t.Parallel()
 	n, f := start(t, node.Options{Workers: 1})
 	ctx := soon(t)
 	if _, err := square.Call(ctx, f, 1); err != nil {
@@ -339,6 +347,7 @@ func abuse(t *testing.T, network, addr string, bytes []byte) {
 }
 
 func TestSurvive_AProgramThatCannotStart(t *testing.T) {
+	t.Parallel()
 	n, _ := start(t, node.Options{Workers: 1, MaxRestarts: 3})
 	ctx := soon(t)
 	admin, err := fleet.Connect(ctx, &fleet.Options{URL: n.URL(), Key: n.KeyText()})
@@ -396,6 +405,7 @@ func TestSurvive_NothingLeaks(t *testing.T) {
 }
 
 func TestSurvive_TwoNodesShareTheWork(t *testing.T) {
+	t.Parallel()
 	one, f := start(t, node.Options{Workers: 1, Slots: 1})
 	two, err := node.Start(t.Context(), node.Options{Home: t.TempDir(), URL: one.URL(), Key: one.KeyText(), Workers: 1, Slots: 1})
 	if err != nil {
@@ -461,6 +471,7 @@ func TestSurvive_AMillionQueuedJobs(t *testing.T) {
 // A boss that holds calls and waits for jobs while its node is killed and
 // started again at the same address goes on by itself.
 func TestSurvive_BossesFindARestartedNodeAgain(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	first, before := other(t, "node", dir, "1", "2")
 	ctx := soon(t)
@@ -491,6 +502,7 @@ func TestSurvive_BossesFindARestartedNodeAgain(t *testing.T) {
 
 // Leaving a fleet that is gone takes no time.
 func TestSurvive_ABossClosesWithoutItsBus(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	n, _ := other(t, "node", dir, "1", "2")
 	f := connectHome(t, dir)
