@@ -44,6 +44,9 @@ func (n *Node) onLogs(m bus.Message) {
 		}
 		if err != nil && n.ctx.Err() == nil {
 			n.opts.Logger.Debug("log not answered", "err", err)
+			if !q.Follow { // who follows asks again
+				a.chunk.Wrong = err.Error()
+			}
 		}
 		a.chunk.End = true
 		a.flush()
@@ -151,9 +154,6 @@ func (a *logAnswer) page(q roster.LogQuery, query logs.Query) error {
 	if more {
 		to := roster.LogPosition(next)
 		a.chunk.Next = &to
-	}
-	if err != nil {
-		a.chunk.Wrong = err.Error()
 	}
 	return err
 }

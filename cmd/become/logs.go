@@ -85,7 +85,9 @@ func (p *logPrinter) print(ctx context.Context, w *logWindow, args []string) err
 		if err := p.awaitNode(ctx); err != nil {
 			return err
 		}
-		do = func(ctx context.Context, s *session) error { return p.ended(ctx, p.follower.Run(ctx, s.Fleet)) }
+		if p.follower.Show != nil { // else it ended before the following began
+			do = func(ctx context.Context, s *session) error { return p.ended(ctx, p.follower.Run(ctx, s.Fleet)) }
+		}
 	}
 }
 

@@ -68,8 +68,10 @@ type Error struct {
 // New returns an error of a kind about an operation on id, caused by err. Of an error of the system about the file id, or one made
 // beside it to take its place, only what it says is kept: id is said already.
 func New(kind Kind, op, id string, err error) *Error {
-	if file, ok := err.(*fs.PathError); ok && id != "" && strings.HasPrefix(file.Path, id) {
-		err = file.Err
+	if file, ok := err.(*fs.PathError); ok && id != "" {
+		if rest, of := strings.CutPrefix(file.Path, id); of && !strings.ContainsAny(rest, `/\`) {
+			err = file.Err
+		}
 	}
 	return &Error{Kind: kind, Op: op, ID: id, Err: err}
 }

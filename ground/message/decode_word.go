@@ -1,7 +1,6 @@
 package message
 
 import (
-	"encoding"
 	"encoding/base64"
 	"errors"
 	"math"
@@ -153,7 +152,7 @@ func (t *Type) setText(s string, v reflect.Value) string {
 		}
 		v.SetInt(int64(span))
 	case kindText:
-		if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(s)); err != nil {
+		if err := readText(v, s); err != nil {
 			return "is no " + t.goType.Name() + ": " + err.Error()
 		}
 	default:

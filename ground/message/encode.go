@@ -2,7 +2,6 @@ package message
 
 import (
 	"bytes"
-	"encoding"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -96,7 +95,7 @@ func (t *Type) appendWord(b []byte, v reflect.Value) ([]byte, error) {
 		n := v.Interface().(big.Int)
 		return n.Append(b, 10), nil
 	}
-	text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
+	text, err := textOf(v)
 	if err != nil {
 		return nil, failed("%v", err)
 	}

@@ -1,7 +1,6 @@
 package message
 
 import (
-	"encoding"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -81,7 +80,7 @@ func (t *Type) treeOfWord(v reflect.Value) (any, error) {
 		n := v.Interface().(big.Int)
 		return new(big.Int).Set(&n), nil
 	}
-	text, err := v.Interface().(encoding.TextMarshaler).MarshalText()
+	text, err := textOf(v)
 	if err != nil {
 		return nil, failed("%v", err)
 	}

@@ -14,7 +14,7 @@
 //     connection that was taken over from HTTP, as of WebSocket, counts until it is closed.
 //   - HTTP: an answer that begins after the drain did tells its connection to close. A connection without a request
 //     is closed only when it stays so for the grace.
-//   - HTTP: an idle connection without TLS costs about 5 KB, as it is taken from net/http until its next request arrives.
+//   - HTTP: an idle connection without TLS is taken from net/http until its next request arrives, and costs about 5 KB then.
 //   - HTTP/2 connections are told to go away when the drain begins: what they asked before is answered, what
 //     comes after is not processed and asked again elsewhere by the client.
 //   - TLS: a service gets connections whose handshake is done, TLS 1.2 or later; a slow or false one holds up

@@ -199,8 +199,11 @@ func readable(c *tcpConn, until time.Time) bool {
 	n, wrong := 0, error(nil)
 	err = raw.Read(func(fd uintptr) bool {
 		var b [1]byte
-		n, _, wrong = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK)
-		return wrong != syscall.EAGAIN && wrong != syscall.EINTR
+		for {
+			if n, _, wrong = syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK); wrong != syscall.EINTR {
+				return wrong != syscall.EAGAIN
+			}
+		}
 	})
 	return err == nil && wrong == nil && n > 0 && c.SetReadDeadline(time.Time{}) == nil
 }

@@ -97,5 +97,8 @@ func (c *Call) tries() int {
 
 // alike reports whether two calls can travel in one pack.
 func (c *Call) alike(other *Call) bool {
-	return c.Format == other.Format && c.Timeout == other.Timeout && c.Place == other.Place && c.lost == 0 && other.lost == 0
+	return c.Format == other.Format && c.Timeout == other.Timeout && samePlace(c.Place, other.Place) && c.lost == 0 && other.lost == 0
 }
+
+// samePlace compares what places say: each call has a value of its own.
+func samePlace(a, b *trace.Place) bool { return a == b || a != nil && b != nil && *a == *b }

@@ -67,10 +67,10 @@ func serviceRights(c key.Claims) *server.Permissions {
 }
 
 // callerRights are those of a program that asks services for what they do and how they are: NAME.REQUEST, and $SRV. No subject of the fleet's
-// own, and none of JetStream's, has two parts, but become's.
+// own, and none of JetStream's, has two parts, but become's and those that its streams would keep.
 func callerRights(c key.Claims) *server.Permissions {
 	return &server.Permissions{
-		Publish:   &server.SubjectPermission{Allow: []string{"*.*", "$SRV.>"}, Deny: []string{"become.>", "_INBOX.>"}},
+		Publish:   &server.SubjectPermission{Allow: []string{"*.*", "$SRV.>"}, Deny: []string{"become.>", "become_job.>", "become_result.>", "become_dead.>", "_INBOX.>"}},
 		Subscribe: &server.SubjectPermission{Allow: []string{key.InboxOf(c.Role, c.ID) + ".>"}},
 	}
 }

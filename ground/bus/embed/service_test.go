@@ -96,7 +96,7 @@ func TestGate_ACallerAsksServicesOnly(t *testing.T) {
 			t.Errorf("%s: got %v, %v", subject, m, err)
 		}
 	}
-	for _, subject := range []string{"become.want", "become_job.a.run.f", "become_result.a.x", "$KV.become_names.x", "$O.become_code.C.x", "$JS.API.INFO", "$JS.API.STREAM.DELETE.become_job", "_INBOX.x", "_INBOX.c_other.x", "alone"} {
+	for _, subject := range []string{"become.want", "become_job.a.run.f", "become_job.x", "become_result.a.x", "become_result.x", "become_dead.x", "$KV.become_names.x", "$O.become_code.C.x", "$JS.API.INFO", "$JS.API.STREAM.DELETE.become_job", "_INBOX.x", "_INBOX.c_other.x", "alone"} {
 		caller.Publish(subject, nil)
 		refused("publish", subject)
 	}

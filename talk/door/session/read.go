@@ -32,9 +32,7 @@ func (s *session) read() {
 		if !good {
 			continue
 		}
-		turn := s.hand.begin()
-		s.take(buf.Bytes(), turn)
-		if !s.hand.end(turn) {
+		if !s.take(buf.Bytes()) {
 			return
 		}
 		if buf.Cap() > maxKept {
@@ -68,16 +66,24 @@ func (s *session) next(buf *bytes.Buffer) (bool, error) {
 	return true, nil
 }
 
-// take answers the request that a message is. Who takes it has the turn.
-func (s *session) take(data []byte, turn uint64) {
+// take answers the request that a message is, and reports whether who took it is still the reader. It has its turn when the request
+// is admitted: while that waits for a place, nobody reads.
+func (s *session) take(data []byte) (reads bool) {
 	r, err := s.format.ReadRequest(data)
 	if errors.Is(err, frame.ErrBroken) {
 		s.leave(websocket.StatusInvalidFramePayloadData, err.Error())
-		return
+		return true
 	}
 	if !s.admit() {
-		return
+		return true
 	}
+	turn := s.hand.begin()
+	s.answer(r, err, turn)
+	return s.hand.end(turn)
+}
+
+// answer answers a request, or what is wrong with it. It gives the reading up when that may take long.
+func (s *session) answer(r frame.Request, err error, turn uint64) {
 	if err != nil {
 		x := s.of(r)
 		x.heard = true

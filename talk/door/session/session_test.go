@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -323,6 +324,28 @@ func TestSession_BoundsWhatRunsAtOnce(t *testing.T) {
 	s.goOn <- struct{}{}
 	s.goOn <- struct{}{}
 	for range n {
+		if _, _, err := c.Read(c.ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Who waits for a place reads nothing: what a client sends meanwhile waits in the network, not in memory.
+func TestSession_ReadsNothingWhileItIsFull(t *testing.T) {
+	s := start(t, nil, &session.Options{MaxRequests: 1})
+	c := s.dial(t, nil)
+	for i := range 20 {
+		c.say(`{"id":%d,"request":"Hold","value":{"name":"n"}}`, i+1)
+	}
+	<-s.held
+	b := make([]byte, 1<<20)
+	for over := time.Now().Add(200 * time.Millisecond); time.Now().Before(over); { // many times as long as it takes to hand the reading over
+		if n := strings.Count(string(b[:runtime.Stack(b, true)]), "(*session).admit("); n > 1 {
+			t.Fatalf("%d messages were read that have no place", n)
+		}
+	}
+	for range 20 {
+		s.goOn <- struct{}{}
 		if _, _, err := c.Read(c.ctx); err != nil {
 			t.Fatal(err)
 		}
