@@ -48,12 +48,26 @@ func eventually(t *testing.T, f func() bool) {
 	}
 }
 
+// stopped says whether all threads of a process stand still. The state of the process is that of its first thread; another may
+// still be about to accept.
+func stopped(pid int) bool {
+	all, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	for _, thread := range all {
+		if s := stateIn(thread); s != 'T' && s != 0 {
+			return false
+		}
+	}
+	return len(all) > 0
+}
+
 // alive says whether a process exists that has not ended.
 func alive(pid int) bool { s := state(pid); return s != 0 && s != 'Z' }
 
 // state is the letter of /proc/PID/stat, 0 if there is no such process.
-func state(pid int) byte {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+func state(pid int) byte { return stateIn(fmt.Sprintf("/proc/%d/stat", pid)) }
+
+func stateIn(file string) byte {
+	text, err := os.ReadFile(file)
 	i := strings.LastIndex(string(text), ") ")
 	if err != nil || i < 0 {
 		return 0
@@ -83,7 +97,7 @@ func kill(t *testing.T, pid int) (had int) {
 	if syscall.Kill(pid, syscall.SIGSTOP) != nil {
 		return 0
 	}
-	eventually(t, func() bool { s := state(pid); return s == 'T' || !alive(pid) })
+	eventually(t, func() bool { return stopped(pid) || !alive(pid) })
 	_, sockets := files(pid)
 	syscall.Kill(pid, syscall.SIGKILL)
 	const own = 2 // the listener and the line to its keeper
