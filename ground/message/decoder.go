@@ -1,42 +1,34 @@
 package message
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"reflect"
-	"strings"
 	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/universal-server/become/ground/jsons"
 )
 
 // decoder reads a value and goes on after problems, until the text itself is broken.
 type decoder struct {
-	d        *jsontext.Decoder
-	text     bytes.Buffer // jsontext reads where it is what a buffer of this type holds
+	d        jsons.Reader
 	path     []step
 	problems Problems
 	broken   bool // nothing more can be read
 	lenient  bool // see Restore
 }
 
-// decoders are used again: half of the time that a small message takes goes to making one.
-var decoders = sync.Pool{New: func() any { return &decoder{d: jsontext.NewDecoder(nothing)} }}
-
-var nothing = strings.NewReader("")
+// decoders are used again: see package jsons.
+var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
 // read reads a text that is one value.
 func (t *Type) read(data []byte, v reflect.Value, lenient bool) error {
 	d := decoders.Get().(*decoder)
-	d.text = *bytes.NewBuffer(data)
-	d.d.Reset(&d.text)
+	d.d.Reset(data)
 	d.path, d.lenient = d.path[:0], lenient
 	d.value(t, v)
-	if !d.broken {
-		if _, err := d.d.ReadToken(); !errors.Is(err, io.EOF) {
-			d.problem("something follows the value")
-		}
+	if !d.broken && !d.d.End() {
+		d.problem("something follows the value")
 	}
 	problems := d.problems
 	d.free()
@@ -48,8 +40,8 @@ func (t *Type) read(data []byte, v reflect.Value, lenient bool) error {
 
 // free gives a decoder back. It keeps nothing of what it has read.
 func (d *decoder) free() {
-	d.d.Reset(nothing)
-	d.text, d.problems, d.broken = bytes.Buffer{}, nil, false
+	d.d.Forget()
+	d.problems, d.broken = nil, false
 	clear(d.path[:cap(d.path)])
 	decoders.Put(d)
 }

@@ -5,15 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/bits"
 	"reflect"
 	"strconv"
-	"strings"
-	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/universal-server/become/ground/jsons"
 	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/talk/door/problem"
@@ -24,51 +22,26 @@ type jsonFormat struct{}
 func (jsonFormat) Protocol() string { return "become.json" }
 func (jsonFormat) Binary() bool     { return false }
 
-// reader is a decoder that is used again.
-type reader struct {
-	d    *jsontext.Decoder
-	text bytes.Buffer // jsontext reads where it is what a buffer of this type holds
-}
-
-var (
-	readers = sync.Pool{New: func() any { return &reader{d: jsontext.NewDecoder(nothing)} }}
-	nothing = strings.NewReader("")
-)
-
 // object calls f with each member of an object; the values share the memory of data, the names are f's until it returns. The text is
 // read to its end. No object is reported as not.
 func object(data []byte, not string, f func(name, value []byte)) error {
-	r := readers.Get().(*reader)
-	defer r.free()
-	return members(r.of(data), data, not, f)
+	r := jsons.Read(data)
+	defer r.Free()
+	return members(r, not, f)
 }
 
-// of returns the decoder, of a text.
-func (r *reader) of(data []byte) *jsontext.Decoder {
-	r.text = *bytes.NewBuffer(data)
-	r.d.Reset(&r.text)
-	return r.d
-}
-
-// free gives a reader back. It keeps nothing of what it has read.
-func (r *reader) free() {
-	r.d.Reset(nothing)
-	r.text = bytes.Buffer{}
-	readers.Put(r)
-}
-
-func members(d *jsontext.Decoder, data []byte, not string, f func(name, value []byte)) error {
-	if d.PeekKind() != '{' {
-		if err := d.SkipValue(); err != nil {
+func members(r *jsons.Reader, not string, f func(name, value []byte)) error {
+	if r.PeekKind() != '{' {
+		if err := r.SkipValue(); err != nil {
 			return broken(err)
 		}
 		return wrong(nil, "", not)
 	}
-	if _, err := d.ReadToken(); err != nil {
+	if _, err := r.ReadToken(); err != nil {
 		return broken(err)
 	}
-	for d.PeekKind() != '}' {
-		name, err := value(d, data)
+	for r.PeekKind() != '}' {
+		name, err := r.Value()
 		if err == nil && bytes.IndexByte(name, '\\') >= 0 {
 			name, err = jsontext.AppendUnquote(nil, name)
 		} else if err == nil {
@@ -77,29 +50,19 @@ func members(d *jsontext.Decoder, data []byte, not string, f func(name, value []
 		if err != nil {
 			return broken(err)
 		}
-		is, err := value(d, data)
+		is, err := r.Value()
 		if err != nil {
 			return broken(err)
 		}
 		f(name, is)
 	}
-	if _, err := d.ReadToken(); err != nil {
+	if _, err := r.ReadToken(); err != nil {
 		return broken(err)
 	}
-	if _, err := d.ReadToken(); !errors.Is(err, io.EOF) {
+	if !r.End() {
 		return broken(errors.New("something follows the object"))
 	}
 	return nil
-}
-
-// value reads a name or a value, in the memory of data.
-func value(d *jsontext.Decoder, data []byte) ([]byte, error) {
-	v, err := d.ReadValue()
-	if err != nil {
-		return nil, err
-	}
-	end := d.InputOffset()
-	return data[end-int64(len(v)) : end], nil
 }
 
 func broken(err error) error { return fmt.Errorf("%w: not JSON: %w", ErrBroken, err) }
@@ -169,17 +132,16 @@ func (jsonFormat) ReadAnswer(data []byte) (a Answer, err error) {
 
 // typed reads [name, message, …], which is known to be JSON.
 func typed(body []byte) (name string, text []byte, err error) {
-	r := readers.Get().(*reader)
-	defer r.free()
-	d := r.of(body)
-	if tok, err := d.ReadToken(); err != nil || tok.Kind() != '[' {
+	r := jsons.Read(body)
+	defer r.Free()
+	if tok, err := r.ReadToken(); err != nil || tok.Kind() != '[' {
 		return "", nil, errors.New(wantAnswer)
 	}
-	quoted, err := value(d, body)
+	quoted, err := r.Value()
 	if err != nil {
 		return "", nil, err
 	}
-	if text, err = value(d, body); err != nil {
+	if text, err = r.Value(); err != nil {
 		return "", nil, err
 	}
 	name, err = unquote(quoted)

@@ -5,13 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/jsons"
 	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/door/problem"
@@ -76,33 +76,30 @@ func ours(data []byte) (a Answer, ok bool) {
 	if !bytes.HasPrefix(data, []byte(`{"value":["`)) {
 		return Answer{}, false
 	}
-	d := jsontext.NewDecoder(bytes.NewBuffer(data))
+	r := jsons.Read(data)
+	defer r.Free()
 	for range 3 { // {, "value", [
-		if _, err := d.ReadToken(); err != nil {
+		if _, err := r.ReadToken(); err != nil {
 			return Answer{}, false
 		}
 	}
-	name, err := d.ReadToken()
+	name, err := r.ReadToken()
 	if err != nil {
 		return Answer{}, false
 	}
 	a.Type = name.String()
-	value, err := d.ReadValue()
-	if err != nil {
+	if a.Value, err = r.Value(); err != nil {
 		return Answer{}, false
 	}
-	to := d.InputOffset()
-	a.Value = data[to-int64(len(value)) : to]
-	if d.SkipValue() != nil { // or there is none
+	if r.SkipValue() != nil { // or there is none
 		return Answer{}, false
 	}
 	for _, kind := range []jsontext.Kind{']', '}'} {
-		if tok, err := d.ReadToken(); err != nil || tok.Kind() != kind {
+		if tok, err := r.ReadToken(); err != nil || tok.Kind() != kind {
 			return Answer{}, false
 		}
 	}
-	_, err = d.ReadToken()
-	return a, errors.Is(err, io.EOF)
+	return a, r.End()
 }
 
 // cause is what went wrong, without what it was tried on.
