@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -20,7 +19,7 @@ import (
 // specFlags are the flags that describe a service, in the foreground and on nodes alike.
 type specFlags struct {
 	spec     master.Spec
-	drain    time.Duration
+	times    serviceTimes
 	settings string
 	limits   limitFlags
 }
@@ -28,7 +27,7 @@ type specFlags struct {
 func (s *specFlags) add(f *pflag.FlagSet) {
 	f.StringArrayVar(&s.spec.Listen, "listen", nil, "`address`: :8080, 127.0.0.1:0, tls://:8443, udp://host:port or unix:/path; may be repeated")
 	f.IntVar(&s.spec.Procs, "procs", 2, "`processes` that share the sockets")
-	f.DurationVar(&s.drain, "drain", 30*time.Second, "`time` that open connections may go on when their process leaves")
+	s.times.add(f)
 	f.StringVar(&s.spec.Route, "route", "", "accept here and pass each connection to a process, by `policy`: least, ip, line or header:NAME")
 	f.StringVar(&s.spec.Service, "service", "", "which `service`, of a program that offers several")
 	f.StringVar(&s.settings, "settings", "", "the service's settings, as `JSON` or @FILE")
@@ -45,7 +44,7 @@ func (s *specFlags) add(f *pflag.FlagSet) {
 
 // given says whether any of the flags is on the command line.
 func (s *specFlags) given(cmd *cobra.Command) bool {
-	names := append([]string{"listen", "procs", "drain", "route", "service", "settings", "tls-cert", "tls-key", "tls-self", "debug-level", "log-format"}, limitNames...)
+	names := slices.Concat(timeNames, limitNames, []string{"listen", "procs", "route", "service", "settings", "tls-cert", "tls-key", "tls-self", "debug-level", "log-format"})
 	for _, one := range s.spec.Manners.Flags() {
 		names = append(names, one.Name)
 	}
@@ -60,10 +59,12 @@ func (s *specFlags) read(cmd *cobra.Command) (master.Spec, error) {
 
 func (s *specFlags) describe(cmd *cobra.Command) (master.Spec, error) {
 	spec := s.spec
-	if spec.Procs < 1 || s.drain <= 0 {
-		return spec, usage("as in --procs 4 --drain 30s", "--procs and --drain must be above zero")
+	if spec.Procs < 1 {
+		return spec, usage("as in --procs 4", "--procs must be above zero")
 	}
-	spec.DrainMS = max(1, s.drain.Milliseconds())
+	if err := s.times.read(cmd, &spec); err != nil {
+		return spec, err
+	}
 	settings, err := readSettings(s.settings)
 	if err != nil {
 		return spec, err

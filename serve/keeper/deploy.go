@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -46,7 +47,7 @@ func (k *Keeper) Deploy(ctx context.Context, p Program, procs int) error {
 		}
 	}
 	if !k.closed {
-		k.watchLocked(&probation{g, before, time.Now().Add(k.opts.Probation)})
+		k.watchLocked(&probation{g, before, time.Now().Add(k.probation(g))})
 	}
 	return nil
 }
@@ -55,6 +56,11 @@ func (k *Keeper) Deploy(ctx context.Context, p Program, procs int) error {
 type probation struct {
 	g, before *generation // before is nil for the first one
 	until     time.Time
+}
+
+// probation is how long a generation, or its settings, are watched.
+func (k *Keeper) probation(g *generation) time.Duration {
+	return cmp.Or(g.program.Probation, k.opts.Probation)
 }
 
 func (k *Keeper) watchLocked(p *probation) {

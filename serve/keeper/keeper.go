@@ -59,8 +59,8 @@ type Program struct {
 	// Sockets are what it serves on. Default: those given to New. They must stay open for as long
 	// as the program serves or can be rolled back to.
 	Sockets []Socket
-	// DrainWithin goes before Options.DrainWithin.
-	DrainWithin time.Duration
+	// StartWithin, DrainWithin and Probation go before those of Options.
+	StartWithin, DrainWithin, Probation time.Duration
 	// Confine is what each process may use and reach. Default: as much as the keeper. With a limit of memory
 	// GOMEMLIMIT is added to Env, unless it is there: nine tenths of it, so that a Go program
 	// collects its garbage before it is killed for it.

@@ -134,19 +134,19 @@ func TestDeploy_KeepsTheOldOneWhenTheNewCannotServe(t *testing.T) {
 	}{
 		"exit":   {fault.Lost, "exit status 3: no configuration found"},
 		"panic":  {fault.Lost, "exit status 2: panic: everything is lost"},
-		"hang":   {fault.Deadline, "it was not ready within 5s"},
+		"hang":   {fault.Deadline, "it was not ready within 2s"},
 		"refuse": {fault.Remote, "the database is away"},
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			opts := keeper.Options{}
-			if mode == "hang" {
-				opts.StartWithin = 5 * time.Second
-			}
-			b := newBench(t, &opts)
+			b := newBench(t, nil)
 			b.deploy(program("serve"), 2)
 			stop := b.load(2)
-			err := b.Deploy(ctxOf(t), program(mode), 2)
+			bad := program(mode)
+			if mode == "hang" {
+				bad.StartWithin = 2 * time.Second
+			}
+			err := b.Deploy(ctxOf(t), bad, 2)
 			if err == nil || fault.KindOf(err) != want.kind || !strings.HasPrefix(err.Error(), "cannot deploy generation 2: process ") ||
 				!strings.HasSuffix(err.Error(), ": "+want.text) {
 				t.Errorf("got %v (%v), want %v (%v)", err, fault.KindOf(err), want.text, want.kind)
@@ -206,6 +206,15 @@ func TestDeploy_GoesBackWhenTheNewOneCrashesInItsProbation(t *testing.T) {
 	if err := b.Rollback(ctxOf(t)); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("got %v: what was undone is no history", err)
 	}
+}
+
+// A program's own time of probation goes before the keeper's.
+func TestDeploy_TheProbationIsAsLongAsTheProgramSays(t *testing.T) {
+	b := newBench(t, &keeper.Options{Probation: time.Hour})
+	p := program("serve")
+	p.Probation = time.Millisecond
+	b.deploy(p, 1)
+	b.await("the probation is over", func(st keeper.Status) bool { return !st.Probation })
 }
 
 func TestDeploy_NeitherVersionCanServe(t *testing.T) {

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -152,7 +153,7 @@ func (l *life) start() error {
 		l.s.senders = seats.senders
 	})
 	k.opts.Logger.Debug("serving process started", "generation", g.number, "process", order.Process, "pid", child.PID(), "held to", child.Held())
-	l.late = alarmIn(k.opts.StartWithin)
+	l.late = alarmIn(l.startWithin())
 	l.say(wire.ToProcess{Start: &order})
 	l.listen()
 	return nil
@@ -225,7 +226,7 @@ func (l *life) follow() (killed string) {
 			l.deadline = alarmIn(l.drain())
 		case <-l.late.c:
 			l.end.hopeless = true
-			return "it was not ready within " + l.s.k.opts.StartWithin.String()
+			return "it was not ready within " + l.startWithin().String()
 		case <-l.deadline.c:
 			if l.end.told {
 				return "it did not leave in time"
@@ -285,12 +286,14 @@ func (l *life) hearFailed(m wire.FromProcess) {
 	}
 }
 
+// startWithin is how long it may take to be ready.
+func (l *life) startWithin() time.Duration {
+	return cmp.Or(l.s.gen.program.StartWithin, l.s.k.opts.StartWithin)
+}
+
 // drain tells the process to leave and returns after how long it is killed.
 func (l *life) drain() time.Duration {
-	within := l.s.k.opts.DrainWithin
-	if own := l.s.gen.program.DrainWithin; own > 0 {
-		within = own
-	}
+	within := cmp.Or(l.s.gen.program.DrainWithin, l.s.k.opts.DrainWithin)
 	if l.ready.IsZero() {
 		within = min(within, unreadyDrain)
 	}

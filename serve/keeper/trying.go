@@ -30,7 +30,7 @@ func (k *Keeper) tryLocked(t *trying) {
 	if k.closed {
 		return
 	}
-	t.trial, t.until = trial{most: k.opts.MaxDeaths}, time.Now().Add(k.opts.Probation)
+	t.trial, t.until = trial{most: k.opts.MaxDeaths}, time.Now().Add(k.probation(t.g))
 	k.watchTryingLocked(t)
 }
 

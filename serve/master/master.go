@@ -104,7 +104,8 @@ func (m *Master) Deploy(ctx context.Context, spec Spec, p Program) error {
 	}
 	err = m.Keeper.Deploy(ctx, keeper.Program{
 		Path: p.Path, Args: p.Args, Env: p.Env, Dir: p.Dir, Label: p.Label,
-		Service: spec.Service, Settings: spec.Settings, Manners: spec.Manners, Log: spec.Log, Certificate: pair, Sockets: kept(all), DrainWithin: spec.drain(),
+		Service: spec.Service, Settings: spec.Settings, Manners: spec.Manners, Log: spec.Log, Certificate: pair, Sockets: kept(all),
+		StartWithin: milliseconds(spec.StartMS), DrainWithin: milliseconds(spec.DrainMS), Probation: milliseconds(spec.ProbationMS),
 		Confine: spec.confine(),
 	}, spec.Procs)
 	m.mu.Lock()

@@ -236,7 +236,7 @@ func freePort(t *testing.T) string {
 
 func TestSpec_ChecksBeforeAnythingStarts(t *testing.T) {
 	for _, s := range []master.Spec{
-		{Procs: -1}, {Procs: 5000}, {DrainMS: -1}, {Settings: []byte("{")}, {Listen: []string{"nowhere"}},
+		{Procs: -1}, {Procs: 5000}, {DrainMS: -1}, {StartMS: -1}, {ProbationMS: -1}, {Settings: []byte("{")}, {Listen: []string{"nowhere"}},
 		{Listen: []string{":80", "http=:80"}},
 	} {
 		if err := s.Check(); fault.KindOf(err) != fault.Invalid {

@@ -31,6 +31,12 @@ type Spec struct {
 	Listen []string `json:"listen,omitempty"`
 	// Procs is how many processes share the sockets. Default 2.
 	Procs int `json:"procs,omitempty"`
+	// StartMS is how long a process may take from its start until it is ready. Unit: milliseconds.
+	// Default: the keeper's, 20 s.
+	StartMS int64 `json:"start_ms,omitempty"`
+	// ProbationMS is how long a new version is watched after it is ready: if it dies too often
+	// until then, the one before is back. Unit: milliseconds. Default: the keeper's, 10 s.
+	ProbationMS int64 `json:"probation_ms,omitempty"`
 	// DrainMS is how long open connections may go on when their process has to leave. Unit:
 	// milliseconds. Default: the keeper's, 30 s.
 	DrainMS int64 `json:"drain_ms,omitempty"`
@@ -70,8 +76,8 @@ func (s Spec) Check() error {
 	switch {
 	case s.Procs < 1 || s.Procs > keeper.MaxProcs:
 		return fault.Text(fault.Invalid, op, s.Service, fmt.Sprintf("%d processes, must be 1 to %d", s.Procs, keeper.MaxProcs))
-	case s.DrainMS < 0:
-		return fault.Text(fault.Invalid, op, s.Service, "the drain's deadline is below zero")
+	case min(s.StartMS, s.ProbationMS, s.DrainMS) < 0:
+		return fault.Text(fault.Invalid, op, s.Service, "a time to start, of probation or to drain is below zero")
 	case len(s.Settings) > 0 && !json.Valid(s.Settings):
 		return fault.Text(fault.Invalid, op, s.Service, "the settings are not JSON")
 	}
@@ -166,4 +172,4 @@ func (s Spec) SameCode(other Spec) bool {
 	return err1 == nil && err2 == nil && bytes.Equal(a, b)
 }
 
-func (s Spec) drain() time.Duration { return time.Duration(s.DrainMS) * time.Millisecond }
+func milliseconds(n int64) time.Duration { return time.Duration(n) * time.Millisecond }

@@ -18,7 +18,7 @@ func TestRenewedKeeper_FailsNothing(t *testing.T) {
 		start func(t *testing.T, procs int) *keeper
 		load  shape
 	}{
-		{"foreground", serveInForeground, shape{for_: long}},
+		{"foreground", serveInForeground, shape{for_: brief}},
 		{"foreground, fresh connections", serveInForeground, shape{for_: brief, fresh: true}},
 		{"node", serveOnNode, shape{for_: long}},
 		{"node, fresh connections", serveOnNode, shape{for_: brief, fresh: true}},
