@@ -46,14 +46,14 @@ type Spec struct {
 // token and a last ">" for one or more.
 type Messenger interface {
 	Publish(subject string, data []byte) error
-	// Send publishes a message with headers, or one that asks for answers, maybe many: on Reply.
+	// Send publishes a message with headers, or one that asks for answers, maybe many: on Reply, an inbox.
 	Send(m Message) error
 	// Request sends a message with an inbox as its Reply and returns the
 	// first answer. fault.NotFound when nobody listens, fault.Deadline when ctx ends.
 	Request(ctx context.Context, m Message) (Message, error)
 	// Subscribe calls f for each message, one at a time, on a goroutine of the bus:
 	// f must not block for long. With a non-empty group each message goes to one
-	// member of it.
+	// member of it. A message whose Reply is no inbox is not given to f: see IsInbox.
 	Subscribe(subject, group string, f func(Message)) (Subscription, error)
 	// Inbox returns a fresh subject that only this connection may subscribe to.
 	Inbox() string
@@ -62,7 +62,7 @@ type Messenger interface {
 // Message is one message. Received, all of it belongs to the receiver.
 type Message struct {
 	Subject string
-	Reply   string // subject to answer on; empty when no answer is wanted
+	Reply   string // inbox to answer on; empty when no answer is wanted
 	// Header are words about the data; names are case-sensitive. See MaxHeader.
 	Header map[string]string
 	Data   []byte
@@ -71,6 +71,17 @@ type Message struct {
 // MaxHeader is how many bytes the names and values of a message's header may have together, four more for each. More, a
 // name that is no token of RFC 9110, or a value with control characters is fault.Invalid.
 const MaxHeader = 3 << 10
+
+// CheckMessage says what is wrong with a message to be sent, but for its size.
+func CheckMessage(m Message) error {
+	switch {
+	case !ValidSubject(m.Subject, false):
+		return errors.New("it is no subject")
+	case m.Reply != "" && (!ValidSubject(m.Reply, false) || !IsInbox(m.Reply)):
+		return fmt.Errorf("answers cannot go to %q: it is no inbox", m.Reply)
+	}
+	return CheckHeader(m.Header)
+}
 
 // CheckHeader says what is wrong with a header.
 func CheckHeader(header map[string]string) error {

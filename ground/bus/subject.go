@@ -42,6 +42,12 @@ func ValidSubject(s string, wildcards bool) bool {
 	}
 }
 
+// IsInbox reports whether answers may go to a subject: one that begins with _INBOX, as those of Inbox and of NATS's clients do, or what servers
+// of NATS make of an inbox between accounts (_R_.) and clusters (_GR_.), where no client may send answers.
+func IsInbox(subject string) bool {
+	return strings.HasPrefix(subject, "_INBOX") || strings.HasPrefix(subject, "_R_.") || strings.HasPrefix(subject, "_GR_.")
+}
+
 // Match reports whether a subject matches a pattern.
 func Match(pattern, subject string) bool {
 	for {

@@ -68,3 +68,14 @@ func FuzzSubjects(f *testing.F) {
 		}
 	})
 }
+
+func TestIsInbox(t *testing.T) {
+	for subject, want := range map[string]bool{
+		"_INBOX.abc": true, "_INBOX.c_me.abc": true, "_INBOX_alice.abc": true, "_R_.abc.def": true, "_GR_.a.b._INBOX.c": true,
+		"": false, "become.want": false, "$KV.become_names.x": false, "$JS.API.INFO": false, "$JS.ACK.a.b": false, "crunch.Multiply": false, "_R.x": false,
+	} {
+		if got := bus.IsInbox(subject); got != want {
+			t.Errorf("%q: got %t", subject, got)
+		}
+	}
+}

@@ -283,7 +283,9 @@ func BadSubjectsAreRefused(h *bench) {
 	for _, s := range []string{"a.*", "a.>", "*", ">"} {
 		h.kind(fmt.Sprintf("publish to %q", s), h.b.Publish(s, nil), fault.Invalid)
 	}
-	h.kind("a reply subject", h.b.Send(bus.Message{Subject: "a", Reply: "b c"}), fault.Invalid)
+	for _, s := range []string{"b c", "become.want", "_INBOX.*", "inbox.a"} {
+		h.kind("answers to "+s, h.b.Send(bus.Message{Subject: "a", Reply: s}), fault.Invalid)
+	}
 	// The connection is as good as before.
 	s := name()
 	c := h.collect(h.b, s, "")

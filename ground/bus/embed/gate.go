@@ -49,20 +49,16 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 // serviceName is what a service may be named at the bus: nothing that the fleet or NATS uses.
 var serviceName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]*$`)
 
-// answerWithin is how long after a request it may be answered.
-const answerWithin = time.Hour
-
-// serviceRights are those of a process that answers requests to its name, as a NATS micro service. It
-// publishes nothing but answers to what it received.
+// serviceRights are those of a process that answers requests to its name, as a NATS micro service. It publishes to inboxes only, whose names
+// nobody guesses. Why not by NATS's right to respond? That one is for whatever subject a request names, and who asks could name one of the fleet.
 func serviceRights(c key.Claims) *server.Permissions {
 	listen := []string{c.Name + ".>"}
 	for _, verb := range []string{"PING", "INFO", "STATS"} {
 		listen = append(listen, "$SRV."+verb, "$SRV."+verb+"."+c.Name, "$SRV."+verb+"."+c.Name+".*")
 	}
 	return &server.Permissions{
-		Publish:   &server.SubjectPermission{Deny: []string{">"}},
+		Publish:   &server.SubjectPermission{Allow: []string{"_INBOX.>"}},
 		Subscribe: &server.SubjectPermission{Allow: listen},
-		Response:  &server.ResponsePermission{MaxMsgs: 1, Expires: answerWithin},
 	}
 }
 

@@ -15,7 +15,7 @@ func TestGate_AServiceAnswersToItsNameOnly(t *testing.T) {
 	k := key.New()
 	s := start(t, k)
 	service, refused := restricted(t, s.URL(), ticket(k, key.Claims{Role: key.RoleService, ID: "s", Name: "crunch"}))
-	for _, subject := range []string{"crunch.Multiply", "anything", "become.want", "$KV.become_names.x", "$SRV.PING", "_INBOX.x"} {
+	for _, subject := range []string{"crunch.Multiply", "anything", "become.want", "$KV.become_names.x", "$SRV.PING", "_INBOX"} {
 		service.Publish(subject, nil)
 		refused("publish", subject)
 	}
@@ -42,6 +42,13 @@ func TestGate_AServiceAnswersToItsNameOnly(t *testing.T) {
 		if m, err := client.Request(subject, nil, 10*time.Second); err != nil || string(m.Data) != "here" {
 			t.Errorf("%s: got %v, %v", subject, m, err)
 		}
+	}
+	// Nor when it is asked to answer there.
+	for _, subject := range []string{"become.want", "$KV.become_names.x", "$JS.API.STREAM.DELETE.become_job", "anything"} {
+		if err := client.PublishRequest("crunch.Multiply", subject, nil); err != nil {
+			t.Fatal(err)
+		}
+		refused("publish", subject)
 	}
 	for _, name := range []string{"", ">", "a.b", "_INBOX", "*", "$SRV", "become", "become_job"} {
 		nc, err := nats.Connect(s.URL(), nats.Token(ticket(k, key.Claims{Role: key.RoleService, ID: "s", Name: name})))

@@ -58,6 +58,8 @@ type Conn struct {
 	die  context.CancelFunc
 	wg   sync.WaitGroup
 
+	misdirected misdirected
+
 	mu     sync.Mutex
 	closed bool          // nothing is added to wg any more
 	again  chan struct{} // closed when the connection was lost and is back

@@ -34,10 +34,7 @@ func (c *Conn) Send(m bus.Message) error {
 }
 
 func check(op string, m bus.Message) error {
-	if !bus.ValidSubject(m.Subject, false) || m.Reply != "" && !bus.ValidSubject(m.Reply, false) {
-		return fault.Text(fault.Invalid, op, m.Subject, "it is no subject")
-	}
-	if err := bus.CheckHeader(m.Header); err != nil {
+	if err := bus.CheckMessage(m); err != nil {
 		return fault.New(fault.Invalid, op, m.Subject, err)
 	}
 	return sized(op, m.Subject, m.Data)
@@ -55,9 +52,19 @@ func message(m bus.Message) *nats.Msg {
 	return out
 }
 
-// received is a message as the bus has it.
-func received(m *nats.Msg) bus.Message {
+// incoming is a message as the bus has it.
+func incoming(m *nats.Msg) bus.Message {
 	return bus.Message{Subject: m.Subject, Reply: m.Reply, Header: first(m.Header, ""), Data: m.Data}
+}
+
+// received is a message that came to a subscription, as the bus has it; false if nobody is to have it, because its answer would go where no
+// inbox is. An answer is sent with the rights of who gives it: who may only ask would write wherever that one may.
+func (c *Conn) received(m *nats.Msg) (bus.Message, bool) {
+	if m.Reply != "" && !bus.IsInbox(m.Reply) {
+		c.misdirected.note(c.logger, m)
+		return bus.Message{}, false
+	}
+	return incoming(m), true
 }
 
 // words are the header of an entry, without what is the server's.
@@ -90,7 +97,7 @@ func (c *Conn) Request(ctx context.Context, m bus.Message) (bus.Message, error) 
 	if err != nil {
 		return bus.Message{}, wrong(op, m.Subject, err)
 	}
-	return received(answer), nil
+	return incoming(answer), nil
 }
 
 // Inbox returns a fresh subject.
@@ -113,11 +120,15 @@ func (c *Conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscr
 	}
 	s := &subscription{done: make(chan struct{})}
 	deliver := func(m *nats.Msg) {
+		got, ok := c.received(m)
+		if !ok {
+			return
+		}
 		s.gate.RLock()
 		over := s.over
 		s.gate.RUnlock()
 		if !over {
-			f(received(m))
+			f(got)
 		}
 	}
 	var err error

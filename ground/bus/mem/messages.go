@@ -138,10 +138,7 @@ func (c *conn) publish(m bus.Message) (receivers int, err error) {
 	if err := c.live(op); err != nil {
 		return 0, err
 	}
-	if !bus.ValidSubject(m.Subject, false) || m.Reply != "" && !bus.ValidSubject(m.Reply, false) {
-		return 0, fault.Text(fault.Invalid, op, m.Subject, "it is no subject")
-	}
-	if err := bus.CheckHeader(m.Header); err != nil {
+	if err := bus.CheckMessage(m); err != nil {
 		return 0, fault.New(fault.Invalid, op, m.Subject, err)
 	}
 	if err := sized(op, m.Subject, m.Data); err != nil {

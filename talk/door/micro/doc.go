@@ -13,6 +13,7 @@
 // # Guarantees
 //
 //   - A request that was received is answered, once, also when its handler panics or does not return in time.
+//   - Answers go to inboxes only: a request that wants its own elsewhere is not received. See bus.IsInbox.
 //   - Close answers what was received before it returns.
 //   - Requests run beside one another, as many as the API allows; one more is answered with busy.
 //
