@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/universal-server/become/ground/bus"
@@ -207,7 +208,8 @@ func TestStored_APageCostsItsItems(t *testing.T) {
 	if _, err := s.Swap(t.Context(), made.ID, nil, made.Revision); err != nil {
 		t.Fatal(err)
 	}
-	list("item 000", "item 001", page+1, all+1) // one of them is deleted
+	list("item 000", "item 001", page+2, all+1) // one of them is deleted, and two more are asked for
+	list("item 000", "item 001", page, 0)       // which is known by now
 	if got, err := s.List(t.Context(), "item 998", page); err != nil || len(got) != 1 {
 		t.Errorf("the last page: got %v, %v", got, err)
 	}
@@ -218,5 +220,90 @@ func TestStored_APageCostsItsItems(t *testing.T) {
 	cancel()
 	if _, err := s.List(gone, "", page); fault.KindOf(err) != fault.Canceled {
 		t.Errorf("nobody waits for it: %v", err)
+	}
+}
+
+// slow is a store to which each trip takes as long as trip.
+type slow struct{ bus.KV }
+
+const trip = time.Second
+
+func (s slow) Get(ctx context.Context, key string) (bus.Entry, error) {
+	time.Sleep(trip)
+	return s.KV.Get(ctx, key)
+}
+
+func (s slow) Keys(ctx context.Context, since uint64) ([]string, uint64, error) {
+	time.Sleep(trip)
+	return s.KV.Keys(ctx, since)
+}
+
+// Deleted items leave their keys. Who lists past many of them asks for several at once, and only once while nothing changes.
+func TestStored_DeletedItemsCostFewTrips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := mem.New().Connect()
+		defer b.Close()
+		kv, err := b.KV(t.Context(), bus.Spec{Name: collection.Bucket("values")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fast, s := collection.NewStored[value](kv), collection.NewStored[value](slow{kv})
+		put := func(id string) string {
+			item, err := fast.Swap(t.Context(), id, &value{Text: id}, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return item.Revision
+		}
+		for i := range 200 {
+			id := fmt.Sprintf("gone %03d", i)
+			if _, err := fast.Swap(t.Context(), id, nil, put(id)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put("here")
+		list := func(want string, most time.Duration) {
+			t.Helper()
+			began := time.Now()
+			got, err := s.List(t.Context(), "", 1)
+			if err != nil || len(got) != 1 || got[0].ID != want {
+				t.Errorf("got %v, %v, want %s", got, err, want)
+			}
+			if took := time.Since(began) / trip; took > most {
+				t.Errorf("it took %d trips, one after the other, want %d at most", took, most)
+			}
+		}
+		list("here", 20)
+		list("here", 2)
+		put("gone 100")
+		list("gone 100", 20)
+		list("gone 100", 2)
+	})
+}
+
+// An item that cannot be read fails the lists that it is on, and no others.
+func TestStored_ABrokenItemFailsItsOwnPage(t *testing.T) {
+	b := mem.New().Connect()
+	defer b.Close()
+	kv, err := b.KV(t.Context(), bus.Spec{Name: collection.Bucket("values")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := collection.NewStored[value](kv)
+	for _, id := range []string{"a", "c"} {
+		if _, err := s.Swap(t.Context(), id, &value{}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for key, text := range map[string]string{"b": "", "d": "x"} { // deleted, and broken
+		if _, err := kv.Put(t.Context(), key, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := s.List(t.Context(), "", 2); err != nil || len(got) != 2 || got[1].ID != "c" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if _, err := s.List(t.Context(), "", 3); fault.KindOf(err) != fault.Internal || !strings.Contains(err.Error(), "cannot read d") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -19,7 +19,7 @@
 //   - What a store hands out and takes is copied: nobody shares memory with it.
 //   - What was stored by another version of the type is read again: see message.Type's Restore.
 //   - Memory is bounded: a store in memory refuses with fault.Busy above MaxBytes; a list takes as much as its items, and
-//     Stored keeps the ids of all.
+//     Stored keeps the ids of all, and in the fleet the keys of those that were deleted too.
 //
 // # A first program
 //

@@ -14,10 +14,12 @@ import (
 // Bucket is the name of the key-value store in which a fleet keeps a collection.
 func Bucket(name string) string { return "become_items_" + name }
 
-// Stored keeps items in a key-value store of a bus, which it has for itself: one collection for all that open it, wherever
-// they are. Get and Swap cost one trip to the bus each. List costs a Get for each item of its page, several of them at the same time, and one trip to ask
-// whether there are other keys than before; when anything was stored meanwhile, by anybody, it reads the keys again, of the whole collection and without the
-// values. They stay in memory, in order: the store itself has none.
+// Stored keeps items in a key-value store of a bus, which it has for itself: one collection for all that open it, wherever they are.
+//
+// In trips to the bus, Get costs one, and Swap one, or three when it makes an item. List costs one that asks whether anything was stored since the
+// last one, by anybody, and a Get for each item of its page, 16 at the same time. If something was stored, it reads the keys again, of the whole
+// collection and without the values. They stay in memory, in order: the store itself has none. A deleted item leaves its key. List asks for
+// the deleted ones that it comes by, too, and then not again until something is stored.
 type Stored[T any] struct {
 	kv bus.KV
 
