@@ -26,12 +26,14 @@
 // # Guarantees
 //
 //   - Who makes a span never waits for the collector. Spans for which there is no room are dropped, and counted: the log has a line a minute
-//     at most.
+//     at most, with the last reason.
 //   - Memory is bounded: by the queue, by the length of a text (8 KiB unless the environment says otherwise), and by 64 KiB of what a
 //     collector answers. Redirections are not followed.
 //   - A batch that the collector cannot take now (429, 502, 503, 504, no connection) is tried again, after as long as Retry-After says or else
 //     with a growing pause. Other refusals drop it.
-//   - The end sends what waits, each batch once, within the deadline that it is given.
+//   - The end tries once to send what waits, within the deadline that it is given and two seconds. What it interrupted is sent again.
+//   - A batch is delivered at least once, or dropped: it arrives twice when its answer was lost, or the end came meanwhile. Spans that the
+//     collector rejects of a batch that it takes are dropped too.
 //   - Headers and the password of an address are not in the log.
 //   - What is wrong in the environment is one warning in the log, and nothing is sent, or the default holds: no server fails for it.
 //

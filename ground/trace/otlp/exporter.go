@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -30,7 +29,8 @@ type Exporter struct {
 	name   string // of the collector, for people: its address without a password
 	client *http.Client
 	logger *slog.Logger
-	away   bool // the collector did not take the last that was posted, and the log says so
+	away   bool      // the collector did not take the last that was posted, and the log says so
+	toldAt time.Time // when the log was told last what a collector says that takes all
 }
 
 var _ sdk.SpanExporter = (*Exporter)(nil)
@@ -38,8 +38,8 @@ var _ sdk.SpanExporter = (*Exporter)(nil)
 // maxAnswer bounds what is read of a collector's answer. Unit: bytes.
 const maxAnswer = 64 << 10
 
-// NewExporter returns an exporter. fault.Invalid for files that are no certificates. The logger, which may be nil, gets what a collector
-// says of spans that it has not taken.
+// NewExporter returns an exporter. fault.Invalid for files that are no certificates. The logger, which may be nil, is told
+// when the collector goes away and comes back, and what it says otherwise, once a minute at most.
 func NewExporter(c Config, logger *slog.Logger) (*Exporter, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = 10 * time.Second
@@ -84,7 +84,7 @@ const (
 	longPause  = 5 * time.Second
 )
 
-// ExportSpans posts a batch, and tries again while that may help, until ctx ends.
+// ExportSpans posts a batch, and tries again while that may help, until ctx ends. The error is or wraps a *Rejected when a part was taken.
 func (e *Exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
 	if len(spans) == 0 {
 		return nil
@@ -174,10 +174,7 @@ func (e *Exporter) post(ctx context.Context, body []byte) error {
 	}
 	res, err := e.client.Do(r)
 	if err != nil {
-		if of, ok := errors.AsType[*url.Error](err); ok { // it says the address once more
-			err = of.Err
-		}
-		return &againError{error: fault.New(fault.Lost, opConfig, e.name, err)}
+		return &againError{error: fault.New(fault.Lost, opConfig, e.name, fault.Reason(err))}
 	}
 	defer res.Body.Close()
 	answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
@@ -187,8 +184,7 @@ func (e *Exporter) post(ctx context.Context, body []byte) error {
 // answered says what an answer means.
 func (e *Exporter) answered(res *http.Response, answer []byte) error {
 	if res.StatusCode/100 == 2 {
-		e.tellRejected(answer)
-		return nil
+		return e.accepted(answer)
 	}
 	text := res.Status
 	if said := said(res, answer); said != "" {
@@ -202,8 +198,22 @@ func (e *Exporter) answered(res *http.Response, answer []byte) error {
 	return err
 }
 
-// tellRejected logs what a collector that took a batch says of it.
-func (e *Exporter) tellRejected(answer []byte) {
+// Rejected is the error of a batch of which a collector has taken only a part. It is not worth another try.
+type Rejected struct {
+	Spans   int    // how many it has not taken
+	Message string // why, in its words; may be empty
+}
+
+func (r *Rejected) Error() string {
+	text := fmt.Sprintf("the collector has not taken %d spans", r.Spans)
+	if r.Message != "" {
+		text += ": " + r.Message
+	}
+	return text
+}
+
+// accepted says what a collector that took a batch has not taken of it. What else it says is logged.
+func (e *Exporter) accepted(answer []byte) error {
 	var partial struct {
 		PartialSuccess struct {
 			RejectedSpans json.RawMessage `json:"rejectedSpans"` // a number, or a text of one
@@ -211,16 +221,19 @@ func (e *Exporter) tellRejected(answer []byte) {
 		} `json:"partialSuccess"`
 	}
 	if json.Unmarshal(answer, &partial) != nil {
-		return
+		return nil
 	}
 	p := partial.PartialSuccess
-	rejected, _ := strconv.ParseInt(strings.Trim(string(p.RejectedSpans), `"`), 10, 64)
-	switch message := readable(p.ErrorMessage); {
-	case rejected > 0:
-		e.logger.Warn("the collector of traces has not taken all spans", "endpoint", e.name, "rejected", rejected, "message", message)
-	case message != "":
+	rejected, _ := strconv.ParseInt(strings.Trim(string(p.RejectedSpans), `"`), 10, 32)
+	message := readable(p.ErrorMessage)
+	if rejected > 0 {
+		return fault.New(fault.Remote, opConfig, e.name, &Rejected{int(rejected), message})
+	}
+	if message != "" && (e.toldAt.IsZero() || time.Since(e.toldAt) >= tellEvery) {
+		e.toldAt = time.Now()
 		e.logger.Warn("the collector of traces has something to say", "endpoint", e.name, "message", message)
 	}
+	return nil
 }
 
 // said is the text in a refusal: a google.rpc.Status in JSON, or a text.

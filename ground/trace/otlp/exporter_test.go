@@ -138,17 +138,37 @@ func TestExporter_GivesUpInTime(t *testing.T) {
 
 func TestExporter_TellsOfAPartialSuccess(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"partialSuccess":{"rejectedSpans":"5","errorMessage":"too\u0000 old"}}`: `rejected=5 message="too old"`,
-		`{"partialSuccess":{"rejectedSpans":5}}`:                                  "rejected=5",
-		`{"partialSuccess":{"errorMessage":"be gentle"}}`:                         `message="be gentle"`,
-		`{"partialSuccess":{}}`:                                                   "", `{}`: "", "": "", "no JSON": "", `{"partialSuccess":[]}`: "",
+		`{"partialSuccess":{"rejectedSpans":"5","errorMessage":"too\u0000 old"}}`: "the collector has not taken 5 spans: too old",
+		`{"partialSuccess":{"rejectedSpans":5}}`:                                  "the collector has not taken 5 spans",
+		`{"partialSuccess":{"rejectedSpans":-5}}`:                                 "", `{"partialSuccess":{"rejectedSpans":"many"}}`: "",
+		`{"partialSuccess":{}}`: "", `{}`: "", "": "", "no JSON": "", `{"partialSuccess":[]}`: "",
 	} {
-		var log bytes.Buffer
-		e := wired(t, &log, func(w http.ResponseWriter, r *http.Request) error { io.WriteString(w, body); return nil })
-		if err := e.ExportSpans(t.Context(), some(1)); err != nil || !strings.Contains(log.String(), want) || want == "" && log.Len() > 0 {
-			t.Errorf("%s: got %v and %s", body, err, &log)
+		e := wired(t, io.Discard, func(w http.ResponseWriter, r *http.Request) error { io.WriteString(w, body); return nil })
+		err := e.ExportSpans(t.Context(), some(7))
+		r, ok := errors.AsType[*Rejected](err)
+		if want == "" && err != nil || want != "" && (!ok || r.Spans != 5 || r.Error() != want) {
+			t.Errorf("%s: got %v, want %s", body, err, want)
 		}
 	}
+}
+
+func TestExporter_TellsOnceAMinuteWhatACollectorSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		e := wired(t, &log, func(w http.ResponseWriter, r *http.Request) error {
+			io.WriteString(w, `{"partialSuccess":{"errorMessage":"be\ngentle"}}`)
+			return nil
+		})
+		for range 61 {
+			if err := e.ExportSpans(t.Context(), some(1)); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+		}
+		if got := log.String(); strings.Count(got, "\n") != 2 || strings.Count(got, `message="be gentle"`) != 2 {
+			t.Errorf("the log has:\n%s", got)
+		}
+	})
 }
 
 func TestExporter_PostsWhatACollectorTakes(t *testing.T) {

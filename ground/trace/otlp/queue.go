@@ -2,6 +2,7 @@ package otlp
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -55,8 +56,15 @@ type Queue struct {
 	closing sync.Once
 
 	dropped atomic.Uint64
-	told    uint64    // of dropped, in the log; the goroutine's
-	toldAt  time.Time // the goroutine's
+
+	mu    sync.RWMutex // held for reading while a span is taken
+	ended bool         // no more are taken
+
+	// The goroutine's:
+	told   uint64      // of dropped, in the log
+	toldAt time.Time   // when
+	due    *time.Timer // when it is to be told again, if it runs
+	why    error       // the last that came of a batch since, if one was dropped
 }
 
 var _ sdk.SpanProcessor = (*Queue)(nil)
@@ -75,6 +83,7 @@ func NewQueue(to sdk.SpanExporter, o QueueOptions, logger *slog.Logger) *Queue {
 		quit: make(chan context.Context, 1), over: make(chan struct{}),
 	}
 	q.ctx, q.hurry = context.WithCancel(context.Background())
+	q.due = stopped()
 	go q.run()
 	return q
 }
@@ -87,11 +96,11 @@ func (q *Queue) OnEnd(s sdk.ReadOnlySpan) {
 	if !s.SpanContext().IsSampled() {
 		return
 	}
-	select {
-	case <-q.over:
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	if q.ended {
 		q.dropped.Add(1)
 		return
-	default:
 	}
 	select {
 	case q.spans <- s:
@@ -100,7 +109,7 @@ func (q *Queue) OnEnd(s sdk.ReadOnlySpan) {
 	}
 }
 
-// Dropped is how many spans were not delivered.
+// Dropped is how many spans were not delivered: for which there was no room, which the collector has not taken, or which came after the end.
 func (q *Queue) Dropped() uint64 { return q.dropped.Load() }
 
 // ForceFlush returns when all that waits has been tried, or ctx ends.
@@ -122,7 +131,8 @@ func (q *Queue) ForceFlush(ctx context.Context) error {
 	return nil
 }
 
-// Shutdown sends what waits, each batch once, until ctx ends, and returns when nothing is sent any more. What could not be sent is dropped.
+// Shutdown tries once to send what waits, for two seconds at most and no longer than until ctx ends, and returns when nothing is sent any more.
+// A batch that was on its way is sent again: it may arrive twice. What could not be sent is dropped.
 func (q *Queue) Shutdown(ctx context.Context) error {
 	q.closing.Do(func() {
 		q.quit <- ctx
@@ -136,8 +146,8 @@ func (q *Queue) Shutdown(ctx context.Context) error {
 func (q *Queue) run() {
 	defer close(q.over)
 	var batch []sdk.ReadOnlySpan
-	late := time.NewTimer(time.Hour)
-	late.Stop()
+	late := stopped()
+	defer q.due.Stop()
 	for {
 		if q.ctx.Err() != nil { // what that has interrupted is tried once more
 			q.end(<-q.quit, batch)
@@ -152,6 +162,9 @@ func (q *Queue) run() {
 				continue
 			}
 		case <-late.C:
+		case <-q.due.C:
+			q.tell()
+			continue
 		case done := <-q.wanted:
 			batch = q.flush(batch)
 			close(done)
@@ -196,16 +209,39 @@ func (q *Queue) export(batch []sdk.ReadOnlySpan) bool {
 	ctx, cancel := context.WithTimeout(q.ctx, q.opts.Within)
 	defer cancel()
 	err := q.to.ExportSpans(ctx, batch)
-	if err != nil && q.ctx.Err() != nil {
+	if !taken(err) && q.ctx.Err() != nil {
 		return false
 	}
-	if err != nil {
-		q.dropped.Add(uint64(len(batch)))
-	}
-	if q.toldAt.IsZero() || time.Since(q.toldAt) >= tellEvery {
-		q.tell(err)
-	}
+	q.count(err, len(batch))
+	q.tellInTime()
 	return true
+}
+
+// taken reports whether the collector took a batch, or a part of it.
+func taken(err error) bool {
+	_, part := errors.AsType[*Rejected](err)
+	return err == nil || part
+}
+
+// count counts what was dropped of a batch.
+func (q *Queue) count(err error, batch int) {
+	if err == nil {
+		return
+	}
+	if r, ok := errors.AsType[*Rejected](err); ok {
+		batch = min(batch, r.Spans)
+	}
+	q.dropped.Add(uint64(batch))
+	q.why = err
+}
+
+// tellInTime tells the log what was dropped, now or when it may be told again.
+func (q *Queue) tellInTime() {
+	if quiet := tellEvery - time.Since(q.toldAt); quiet > 0 && !q.toldAt.IsZero() && q.dropped.Load() > q.told {
+		q.due.Reset(quiet)
+		return
+	}
+	q.tell()
 }
 
 // endWithin is the longest time that the end waits for a collector, whatever its deadline.
@@ -216,29 +252,39 @@ func (q *Queue) end(ctx context.Context, batch []sdk.ReadOnlySpan) {
 	ctx, cancel := context.WithTimeout(context.WithValue(ctx, onceKey{}, true), endWithin)
 	defer cancel()
 	batch = q.waiting(batch)
-	var err error
-	for len(batch) > 0 && err == nil {
+	for away := false; len(batch) > 0 && !away; batch = q.waiting(batch) {
 		n := min(len(batch), q.opts.Batch)
-		if err = q.to.ExportSpans(ctx, batch[:n]); err == nil {
-			batch = batch[n:]
-		}
+		err := q.to.ExportSpans(ctx, batch[:n])
+		away = !taken(err)
+		q.count(err, n)
+		batch = batch[n:]
 	}
-	q.dropped.Add(uint64(len(batch)))
-	q.tell(err)
+	q.mu.Lock()
+	q.ended = true
+	q.mu.Unlock()
+	q.dropped.Add(uint64(len(q.waiting(batch)))) // what ended meanwhile is lost
+	q.tell()
 }
 
 // tell logs what was dropped since it was told last.
-func (q *Queue) tell(err error) {
+func (q *Queue) tell() {
 	n := q.dropped.Load()
 	if n == q.told {
 		return
 	}
 	args := []any{"count", n - q.told}
-	if err != nil {
-		args = append(args, "err", err)
+	if q.why != nil {
+		args = append(args, "err", q.why)
 	} else {
 		args = append(args, "reason", "there were more than could be sent")
 	}
 	q.logger.Warn("spans of traces were dropped", args...)
-	q.told, q.toldAt = n, time.Now()
+	q.told, q.toldAt, q.why = n, time.Now(), nil
+}
+
+// stopped is a timer that does not run.
+func stopped() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
 }

@@ -170,6 +170,97 @@ func TestQueue_TheEndDoesNotWaitForWhoIsAway(t *testing.T) {
 	})
 }
 
+func TestQueue_CountsWhatTheCollectorRejects(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		e := wired(t, &log, func(w http.ResponseWriter, r *http.Request) error {
+			io.WriteString(w, `{"partialSuccess":{"rejectedSpans":"3","errorMessage":"too old"}}`)
+			return nil
+		})
+		q := NewQueue(e, QueueOptions{Batch: 4}, slog.New(slog.NewTextHandler(&log, nil)))
+		for range 10 {
+			for _, s := range some(4) {
+				q.OnEnd(s)
+			}
+			synctest.Wait()
+		}
+		if n := q.Dropped(); n != 30 {
+			t.Errorf("%d were dropped, want 30", n)
+		}
+		for _, s := range some(2) { // fewer than it says
+			q.OnEnd(s)
+		}
+		q.Shutdown(t.Context())
+		if n := q.Dropped(); n != 32 {
+			t.Errorf("%d were dropped in the end, want 32", n)
+		}
+		if got := log.String(); strings.Count(got, "\n") != 2 || strings.Count(got, "too old") != 2 || !strings.Contains(got, "count=3 ") || !strings.Contains(got, "count=29 ") {
+			t.Errorf("the log has:\n%s", got)
+		}
+	})
+}
+
+// logged is a log that is read while it is written.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// What is dropped within a minute of a line in the log is told after it, with its reason, also when nothing is sent any more.
+func TestQueue_TellsTheReasonAfterAQuietMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log logged
+		reason := "the first"
+		e := &taker{take: func(context.Context) error { return errors.New(reason) }}
+		q := NewQueue(e, QueueOptions{Batch: 1}, slog.New(slog.NewTextHandler(&log, nil)))
+		defer q.Shutdown(t.Context())
+		q.OnEnd(some(1)[0])
+		synctest.Wait()
+		reason = "the second"
+		q.OnEnd(some(1)[0])
+		synctest.Wait()
+		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "the first") {
+			t.Errorf("at first the log has:\n%s", got)
+		}
+		time.Sleep(tellEvery)
+		synctest.Wait()
+		if got := log.String(); strings.Count(got, "\n") != 2 || !strings.Contains(got, "the second") {
+			t.Errorf("a minute later the log has:\n%s", got)
+		}
+	})
+}
+
+func TestQueue_CountsWhatEndsDuringTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var q *Queue
+		e := &taker{take: func(context.Context) error {
+			for _, s := range some(3) {
+				q.OnEnd(s)
+			}
+			return errors.New("it is away")
+		}}
+		q = NewQueue(e, QueueOptions{}, nil)
+		q.OnEnd(some(1)[0])
+		q.Shutdown(t.Context())
+		q.OnEnd(some(1)[0])
+		if n := q.Dropped(); n != 5 {
+			t.Errorf("%d were dropped, want all 5", n)
+		}
+	})
+}
+
 func TestQueue_LeavesOutWhatIsNotSampled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := &taker{}
