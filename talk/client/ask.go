@@ -65,27 +65,34 @@ func (c *Client) span(ctx context.Context, name string) (context.Context, *span.
 	return ctx, s
 }
 
-// encoded is a request as it is written to a server that knows places in traces, and to one that does not; the former is nil if there is no
-// place.
-type encoded struct{ placed, plain []byte }
+// encoded is a request as it is written. It is written once more only for a server that does not know places in traces.
+type encoded struct {
+	text   []byte // with the place that it has, if any
+	plain  func() ([]byte, error)
+	placed bool
+}
 
 func (c *Client) encode(ctx context.Context, id uint64, name string, t *message.Type, v reflect.Value) (e encoded, err error) {
-	r := frame.Request{ID: id, Name: name}
-	if e.plain, err = c.format.AppendRequest(nil, r, t, v); err != nil {
-		return e, err
+	r := frame.Request{ID: id, Name: name, Place: trace.From(ctx)}
+	e.placed = r.Place.Valid()
+	e.plain = func() ([]byte, error) {
+		r.Place = trace.Place{}
+		return c.format.AppendRequest(nil, r, t, v)
 	}
-	if r.Place = trace.From(ctx); r.Place.Valid() {
-		e.placed, err = c.format.AppendRequest(nil, r, t, v)
-	}
+	e.text, err = c.format.AppendRequest(nil, r, t, v)
 	return e, err
 }
 
 // fit is what the server of a session can read.
-func (l *link) fit(e encoded) []byte {
-	if l.places && e.placed != nil {
-		return e.placed
+func (l *link) fit(e encoded) ([]byte, error) {
+	if l.places || !e.placed {
+		return e.text, nil
 	}
-	return e.plain
+	text, err := e.plain()
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "", "", err)
+	}
+	return text, nil
 }
 
 // told is a problem as an error: its detail says all.
@@ -104,13 +111,17 @@ func (c *Client) try(ctx context.Context, id uint64, data encoded) (outcome, err
 	if err != nil {
 		return outcome{}, err
 	}
+	text, err := l.fit(data)
+	if err != nil {
+		return outcome{}, err
+	}
 	answer := make(chan outcome, 1)
 	if !l.expect(id, answer) {
 		return l.gone(ctx)
 	}
 	defer l.forget(id)
 	select {
-	case l.out <- l.fit(data):
+	case l.out <- text:
 	case <-l.over:
 		return l.gone(ctx)
 	case <-ctx.Done():
@@ -168,6 +179,10 @@ func (c *Client) tell(ctx context.Context, name string, t *message.Type, v refle
 	}
 	for {
 		l, err := c.linked(ctx)
+		var text []byte
+		if err == nil {
+			text, err = l.fit(data)
+		}
 		if err != nil {
 			kind := fault.KindOf(err)
 			if ctx.Err() != nil {
@@ -176,7 +191,7 @@ func (c *Client) tell(ctx context.Context, name string, t *message.Type, v refle
 			return fault.New(kind, op, name, err)
 		}
 		select {
-		case l.out <- l.fit(data):
+		case l.out <- text:
 			return nil
 		case <-l.over:
 			if o, _ := l.gone(ctx); !o.again || ctx.Value(linkKey{}) != nil {
