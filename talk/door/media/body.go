@@ -37,7 +37,7 @@ func Broken(err error) error {
 	return problem.New(http.StatusBadRequest, "the body cannot be read: "+err.Error())
 }
 
-// packFrom is the size from which an answer is worth packing: more than one segment.
+// packFrom is the size from which an answer is worth packing: more than one segment. Python's server for XML-RPC has the same.
 const packFrom = 1400
 
 // Packs says whether Write will pack a body of that length.
@@ -46,7 +46,7 @@ func Packs(r *http.Request, length int) bool {
 }
 
 // fields are the values of Content-Type that are written most: nobody changes a header's values in place.
-var fields = map[string][]string{JSON.Type: {JSON.Type}}
+var fields = map[string][]string{JSON.Type: {JSON.Type}, "text/xml": {"text/xml"}}
 
 func typeField(kind string) []string {
 	if f := fields[kind]; f != nil {

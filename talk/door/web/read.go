@@ -1,11 +1,9 @@
 package web
 
 import (
-	"bytes"
 	"net/http"
 	"reflect"
 	"strings"
-	"sync"
 
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/media"
@@ -24,19 +22,6 @@ func (d *door) read(r *http.Request, h *api.Handler) (reflect.Value, error) {
 		return v, d.body(r, h, v)
 	}
 	return v, problem.New(http.StatusMethodNotAllowed, r.Method+" is not what a request is sent by; GET and POST are").With("Allow", allowed)
-}
-
-// buffers hold bodies and answers.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// maxKept is how large a buffer may be to be kept.
-const maxKept = 64 << 10
-
-func giveBack(b *bytes.Buffer) {
-	if b.Cap() <= maxKept {
-		b.Reset()
-		buffers.Put(b)
-	}
 }
 
 func (d *door) body(r *http.Request, h *api.Handler, v reflect.Value) error {
@@ -58,8 +43,8 @@ func (d *door) body(r *http.Request, h *api.Handler, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	b := buffers.Get().(*bytes.Buffer)
-	defer giveBack(b) // what is decoded shares nothing with it
+	b := media.Buffer()
+	defer media.GiveBack(b) // what is decoded shares nothing with it
 	if _, err := b.ReadFrom(body); err != nil {
 		return media.Broken(err)
 	}

@@ -21,10 +21,10 @@ type exchange struct {
 
 // Encode is for the API: see api.Exchange.
 func (x *exchange) Encode(reply api.Reply) error {
-	b := buffers.Get().(*bytes.Buffer)
+	b := media.Buffer()
 	body, err := x.door.encode(b.AvailableBuffer(), x.form, reply)
 	if err != nil {
-		giveBack(b)
+		media.GiveBack(b)
 		return err
 	}
 	b.Write(body)
@@ -43,7 +43,7 @@ func (x *exchange) Answer(err error, late bool) {
 		problem.Write(w, err)
 		return
 	}
-	defer giveBack(x.buf)
+	defer media.GiveBack(x.buf)
 	kind := x.form.format.Type
 	if x.form.plain && (x.form.format == media.JSON || x.form.format == media.CBOR) {
 		kind += "; profile=plain"

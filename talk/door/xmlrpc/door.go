@@ -2,15 +2,12 @@ package xmlrpc
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
-	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/message"
@@ -53,9 +50,6 @@ const (
 	codeParse  = -32700
 )
 
-// packFrom is the size from which Python's server packs an answer.
-const packFrom = 1400
-
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	method, params, err := d.read(r)
 	if f, ok := errors.AsType[*Fault](err); ok {
@@ -86,8 +80,8 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // read reads the call. What is no XML-RPC is a *Fault; other errors are HTTP's.
 func (d *door) read(r *http.Request) (method string, params []any, err error) {
-	b := buffers.Get().(*bytes.Buffer)
-	defer giveBack(b) // what is parsed shares nothing with it
+	b := media.Buffer()
+	defer media.GiveBack(b) // what is parsed shares nothing with it
 	if err := d.body(r, b); err != nil {
 		return "", nil, err
 	}
@@ -95,19 +89,6 @@ func (d *door) read(r *http.Request) (method string, params []any, err error) {
 		err = &Fault{codeParse, "not XML-RPC: " + err.Error()}
 	}
 	return method, params, err
-}
-
-// buffers hold calls.
-var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
-// maxKept is how large a buffer may be to be kept.
-const maxKept = 64 << 10
-
-func giveBack(b *bytes.Buffer) {
-	if b.Cap() <= maxKept {
-		b.Reset()
-		buffers.Put(b)
-	}
 }
 
 // document is an answer, or the fault in its place.
@@ -122,21 +103,8 @@ func document(v any, err error) []byte {
 	return answer
 }
 
-// xmlField is shared: nobody changes a header's values in place.
-var xmlField = []string{"text/xml"}
-
 func send(w http.ResponseWriter, r *http.Request, answer []byte) {
-	h := w.Header()
-	h["Content-Type"] = xmlField
-	if len(answer) > packFrom && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		h.Set("Content-Encoding", "gzip")
-		z := gzip.NewWriter(w)
-		z.Write(answer)
-		z.Close()
-		return
-	}
-	h["Content-Length"] = []string{strconv.Itoa(len(answer))}
-	w.Write(answer)
+	media.Write(w, r, http.StatusOK, "text/xml", answer)
 }
 
 // body reads the call, unpacked. Errors are for problem.Write: they are HTTP's, and not XML-RPC's.

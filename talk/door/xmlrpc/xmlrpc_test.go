@@ -359,3 +359,29 @@ func FuzzDoor(f *testing.F) {
 		}
 	})
 }
+
+// An answer is packed as at every door: by what the client says, and caches are told so.
+func TestDoor_PacksForThoseWhoTakeIt(t *testing.T) {
+	url := start(t)
+	long := "<methodCall><methodName>add</methodName><params><param><value>" + strings.Repeat("x", 2000) +
+		"</value></param><param><value>y</value></param></params></methodCall>"
+	for accept, want := range map[string]string{"gzip": "gzip", "identity, gzip;q=0.5": "gzip", "gzip;q=0": "", "identity": "", "not-gzip": ""} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/RPC2", strings.NewReader(long))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept-Encoding", accept)
+		res, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.Header.Get("Content-Encoding") != want || res.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%s: got %v, %v", accept, res.Header, err)
+		}
+		if plain := bytes.Contains(body, []byte("xxx")); plain != (want == "") {
+			t.Errorf("%s: got %.100q", accept, body)
+		}
+	}
+}
