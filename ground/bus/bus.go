@@ -55,6 +55,9 @@ type Messenger interface {
 	// f must not block for long. With a non-empty group each message goes to one
 	// member of it. A message whose Reply is no inbox is not given to f: see IsInbox.
 	Subscribe(subject, group string, f func(Message)) (Subscription, error)
+	// Serve is Subscribe for an f that may take its time, as one that answers requests does: it is called for each message on
+	// goroutines of the bus, beside other calls, in no order. As many calls are under way as messages want it: f refuses what is too much.
+	Serve(subject, group string, f func(Message)) (Subscription, error)
 	// Inbox returns a fresh subject that only this connection may subscribe to.
 	Inbox() string
 }
@@ -106,10 +109,10 @@ func notToken(r rune) bool {
 
 // Subscription ends with Unsubscribe or with Drain; both may be called twice.
 type Subscription interface {
-	// Unsubscribe ends it at once: but for one call of f that may be under way, there is none after it returned.
+	// Unsubscribe ends it at once: but for one call of f that may be under way, or of Serve's more, there is none after it returned.
 	Unsubscribe() error
 	// Drain ends it so that nothing is lost: the bus gives it no more, f is called for all that it was given, and
-	// then Drain returns. f must not call it.
+	// when the last call has returned, Drain does. f must not call it.
 	Drain() error
 }
 

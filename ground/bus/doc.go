@@ -16,6 +16,7 @@
 //   - Messages: at most once, to whoever is subscribed at that moment, in order per
 //     publisher and subject. A subscriber that falls behind loses messages, never
 //     memory. Who receives one can answer it only at an inbox, so that nobody writes with another's rights.
+//     Served messages are handled beside one another, in no order.
 //   - Queue: at least once. Put returns after the entry is kept at the fleet's durability
 //     level; an entry stays until it is acknowledged, whoever dies.
 //   - Log: what Append acknowledged can be read until its age limit, by any process.

@@ -39,7 +39,7 @@ func Exercise(t *testing.T, connect Connect) {
 		name  string
 		tests []func(*bench)
 	}{
-		{"Messenger", messengerTests}, {"Queue", queueTests}, {"Lease", leaseTests}, {"Log", logTests},
+		{"Messenger", messengerTests}, {"Serve", serveTests}, {"Queue", queueTests}, {"Lease", leaseTests}, {"Log", logTests},
 		{"KV", kvTests}, {"Watch", watchTests}, {"Blobs", blobTests}, {"Limits", limitTests}, {"Closing", closingTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {

@@ -45,6 +45,9 @@ const openTimeout = 3 * time.Second
 const (
 	pendingMessages = 64 << 10
 	pendingBytes    = 64 << 20
+
+	// That of Serve is a channel, which takes its memory at once. It holds a request of each of 10,000 clients that ask at the same time.
+	pendingServed = 16 << 10
 )
 
 // Conn is a connection to the bus.
@@ -100,7 +103,7 @@ func (c *Conn) settings(ctx context.Context, url string, opts *Options) ([]nats.
 	out := []nats.Option{
 		nats.Name(opts.Name), nats.Timeout(timeout), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(100 * time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 50*time.Millisecond),
-		nats.PingInterval(20 * time.Second), nats.MaxPingsOutstanding(2),
+		nats.PingInterval(20 * time.Second), nats.MaxPingsOutstanding(2), nats.SyncQueueLen(pendingServed),
 		nats.ErrorHandler(c.onError), nats.ReconnectHandler(c.onReconnect),
 	}
 	if opts.Ticket != "" && !strings.Contains(url, "@") {

@@ -3,26 +3,17 @@ package jet_test
 import (
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/bus/bustest"
-	"github.com/universal-server/become/ground/bus/embed"
 	"github.com/universal-server/become/ground/bus/jet"
-	"github.com/universal-server/become/ground/key"
 )
 
 func TestJet_OnTheEmbeddedServerIsABus(t *testing.T) {
 	t.Parallel()
-	k := key.New()
-	s, err := embed.Start(embed.Options{Dir: t.TempDir(), Key: k, Name: "n"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Shutdown)
-	ticket := k.Ticket(key.Claims{Role: key.RoleOperator, ID: "o", Expires: time.Now().Add(time.Hour)})
+	url, ticket := embedded(t)
 	bustest.Exercise(t, func(t *testing.T) bus.Bus {
-		return connect(t, s.URL(), &jet.Options{Ticket: ticket})
+		return connect(t, url, &jet.Options{Ticket: ticket})
 	})
 }
 

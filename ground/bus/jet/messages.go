@@ -142,13 +142,20 @@ func (c *Conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscr
 	}
 	s.sub.SetClosedHandler(func(string) { close(s.done) })
 	s.sub.SetPendingLimits(pendingMessages, pendingBytes)
-	// Subscriptions and what is published afterwards travel on one connection in
-	// order; another connection must find it standing as well.
-	if err := c.flush(callTimeout); err != nil {
-		s.Unsubscribe()
-		return nil, wrong("subscribe to", subject, err)
+	if err := c.stands(s, subject); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// stands returns when a subscription stands at the server; else it is ended. Subscriptions and what is published afterwards travel on
+// one connection in order; another connection must find it standing as well.
+func (c *Conn) stands(s bus.Subscription, subject string) error {
+	if err := c.flush(callTimeout); err != nil {
+		s.Unsubscribe()
+		return wrong("subscribe to", subject, err)
+	}
+	return nil
 }
 
 // flush returns when the server has seen what was sent. Why a loop? A connection that is lost
@@ -170,10 +177,7 @@ func (s *subscription) Drain() (err error) {
 			<-s.done // also when the connection ends
 		}
 	})
-	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
-		return wrong("unsubscribe from", s.sub.Subject, err)
-	}
-	return nil
+	return ended(s.sub, err)
 }
 
 // Unsubscribe ends the subscription.
@@ -181,8 +185,13 @@ func (s *subscription) Unsubscribe() error {
 	s.gate.Lock()
 	s.over = true
 	s.gate.Unlock()
-	if err := s.sub.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) && !errors.Is(err, nats.ErrBadSubscription) {
-		return wrong("unsubscribe from", s.sub.Subject, err)
+	return ended(s.sub, s.sub.Unsubscribe())
+}
+
+// ended is what went wrong when a subscription was ended; it may have been before.
+func ended(sub *nats.Subscription, err error) error {
+	if errors.Is(err, nats.ErrConnectionClosed) || errors.Is(err, nats.ErrBadSubscription) {
+		return nil
 	}
-	return nil
+	return wrong("unsubscribe from", sub.Subject, err)
 }

@@ -53,6 +53,38 @@ func (c *conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscr
 	return sub, nil
 }
 
+// served is a subscription with a goroutine for each message.
+type served struct {
+	bus.Subscription
+	calls *sync.WaitGroup
+}
+
+// Serve starts a subscription whose f may take its time.
+func (c *conn) Serve(subject, group string, f func(bus.Message)) (bus.Subscription, error) {
+	var calls sync.WaitGroup
+	sub, err := c.Subscribe(subject, group, func(m bus.Message) {
+		calls.Add(1)
+		call := func() {
+			defer calls.Done()
+			f(m)
+		}
+		if c.begin("handle", call) != nil { // Close waits for it, or came first
+			calls.Done()
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return served{sub, &calls}, nil
+}
+
+// Drain ends the subscription when all has been handled.
+func (s served) Drain() error {
+	err := s.Subscription.Drain()
+	s.calls.Wait()
+	return err
+}
+
 func (sub *subscription) deliver() {
 	for {
 		sub.mu.Lock()

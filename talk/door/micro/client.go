@@ -11,7 +11,6 @@ import (
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/fault"
-	"github.com/universal-server/become/ground/jsons"
 	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/door/problem"
@@ -71,36 +70,30 @@ func opened(data []byte) (Answer, bool) {
 	return a, json.Valid(a.Value)
 }
 
-// ours reads the envelope that Serve writes, {"value":["crunch.Output",{"value":3.375},[]]}, in one go; false for any other.
+// What Serve writes around the type and the value of an answer: {"value":["crunch.Output",{"value":3.375},[]]}.
+const (
+	envelopeBegin = `{"value":["`
+	envelopeEnd   = `,[]]}`
+)
+
+// ours takes an answer out of the envelope that Serve writes, without a look at each token of it; false for any other.
 func ours(data []byte) (a Answer, ok bool) {
-	if !bytes.HasPrefix(data, []byte(`{"value":["`)) {
-		return Answer{}, false
+	rest, ok := bytes.CutPrefix(data, []byte(envelopeBegin))
+	if !ok {
+		return a, false
 	}
-	r := jsons.Read(data)
-	defer r.Free()
-	for range 3 { // {, "value", [
-		if _, err := r.ReadToken(); err != nil {
-			return Answer{}, false
-		}
+	if rest, ok = bytes.CutSuffix(rest, []byte(envelopeEnd)); !ok {
+		return a, false
 	}
-	name, err := r.ReadToken()
-	if err != nil {
-		return Answer{}, false
+	name, value, ok := bytes.Cut(rest, []byte(`",`))
+	if !ok || bytes.ContainsFunc(name, special) || !jsontext.Value(value).IsValid() {
+		return a, false
 	}
-	a.Type = name.String()
-	if a.Value, err = r.Value(); err != nil {
-		return Answer{}, false
-	}
-	if r.SkipValue() != nil { // or there is none
-		return Answer{}, false
-	}
-	for _, kind := range []jsontext.Kind{']', '}'} {
-		if tok, err := r.ReadToken(); err != nil || tok.Kind() != kind {
-			return Answer{}, false
-		}
-	}
-	return a, r.End()
+	return Answer{Type: string(name), Value: bytes.TrimSpace(value)}, true
 }
+
+// special says that a character of a JSON string may not be what it looks like.
+func special(r rune) bool { return r < ' ' || r > '~' || r == '\\' || r == '"' }
 
 // cause is what went wrong, without what it was tried on.
 func cause(err error) error {

@@ -15,7 +15,8 @@
 //   - A request that was received is answered, once, also when its handler panics or does not return in time.
 //   - Answers go to inboxes only: a request that wants its own elsewhere is not received. See bus.IsInbox.
 //   - Close answers what was received before it returns.
-//   - Requests run beside one another, as many as the API allows; one more is answered with busy.
+//   - Requests run beside one another, as many as the API allows; one more is answered with busy. What comes faster than it can be looked at
+//     waits, 16,384 of a kind or 64 MiB on NATS; more is dropped and told in the log, and its client hears nothing until its deadline.
 //
 // # A first program
 //

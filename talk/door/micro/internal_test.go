@@ -14,6 +14,9 @@ func TestOpened_AnswersWithAndWithoutEnvelopes(t *testing.T) {
 		`{"value":["a",1,[],2]}`:                              {"", `{"value":["a",1,[],2]}`, true},
 		`{"value":[1,2,[]]}`:                                  {"", `{"value":[1,2,[]]}`, true},
 		`{"value":3}`:                                         {"", `{"value":3}`, true},
+		`{"value":["a", 1 ,[]]}`:                              {"a", "1", true},
+		`{"value":["a",1,2,[]]}`:                              {"", `{"value":["a",1,2,[]]}`, true},
+		`{"value":["a",,[]]}`:                                 {"", `{"value":["a",,[]]}`, false},
 		`17`:                                                  {"", "17", true},
 		`{"value":["a",1,[]]`:                                 {"", `{"value":["a",1,[]]`, false},
 		`{"value":["a",1,[]]}x`:                               {"", `{"value":["a",1,[]]}x`, false},
@@ -30,6 +33,7 @@ func TestOpened_AnswersWithAndWithoutEnvelopes(t *testing.T) {
 func FuzzOpened(f *testing.F) {
 	f.Add([]byte(`{"value":["crunch.Output",{"value":3.375},[]]}`))
 	f.Add([]byte(`{"value":["a",1,[],2]}`))
+	f.Add([]byte(`{"value":["",{} ,[]]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if a, ok := ours(data); ok {
 			long, _ := opened(append([]byte(" "), data...))

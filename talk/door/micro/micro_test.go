@@ -241,6 +241,56 @@ func TestService_LosesNothingWhenItLeaves(t *testing.T) {
 	wg.Wait()
 }
 
+// Requests of one kind meet in their handler, though others panicked in it before.
+func TestService_RequestsRunBesideOneAnother(t *testing.T) {
+	const n = 100
+	url, ticket := start(t)
+	b, err := jet.Connect(t.Context(), url, &jet.Options{Ticket: ticket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	var came atomic.Int64
+	all := make(chan struct{})
+	h, err := api.Handle(func(_ context.Context, m Long) (Output, error) {
+		if m.Bytes < 0 {
+			panic("oh")
+		}
+		if came.Add(1) == n {
+			close(all)
+		}
+		<-all
+		return Output{float64(m.Bytes)}, nil
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := api.New("meet", []*api.Handler{h}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := micro.Serve(t.Context(), b, a, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			if _, err := micro.Request(t.Context(), b, "meet", "Long", []byte("bytes=-1")); fault.KindOf(err) != fault.Internal {
+				t.Errorf("a panic: got %v", err)
+			}
+			got, err := micro.Request(t.Context(), b, "meet", "Long", fmt.Appendf(nil, "bytes=%d", i))
+			if want := fmt.Sprintf(`{"value":%d}`, i); err != nil || string(got.Value) != want || got.Type != "meet.Output" {
+				t.Errorf("got %s, %v, want %s", got.Value, err, want)
+			}
+		})
+	}
+	wg.Wait()
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestService_KnowsTheRequestAsItsClientDoes(t *testing.T) {
 	const parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	h, err := api.Handle(func(ctx context.Context, _ Hang) (string, error) {

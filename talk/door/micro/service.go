@@ -45,7 +45,6 @@ type Service struct {
 
 	ctx    context.Context // of the requests
 	cancel context.CancelFunc
-	wg     sync.WaitGroup
 	mu     sync.Mutex // of subs
 }
 
@@ -91,14 +90,16 @@ func (s *Service) ID() string { return s.self.ID }
 // subscribe begins to listen: at the requests first, so that who sees the service can call it.
 func (s *Service) subscribe() error {
 	for _, e := range s.endpoints {
-		if err := s.listen(e.subject, group, func(m bus.Message) { s.request(e, m) }); err != nil {
+		sub, err := s.bus.Serve(e.subject, group, func(m bus.Message) { s.request(e, m) })
+		if err := s.listens(sub, err); err != nil {
 			return err
 		}
 	}
 	for verb, answer := range map[string]func() any{"PING": s.ping, "INFO": s.info, "STATS": s.stats} {
 		tell := func(m bus.Message) { s.send(m, answer()) }
 		for _, subject := range []string{"$SRV." + verb, "$SRV." + verb + "." + s.self.Name, "$SRV." + verb + "." + s.self.Name + "." + s.self.ID} {
-			if err := s.listen(subject, "", tell); err != nil {
+			sub, err := s.bus.Subscribe(subject, "", tell)
+			if err := s.listens(sub, err); err != nil {
 				return err
 			}
 		}
@@ -106,8 +107,7 @@ func (s *Service) subscribe() error {
 	return nil
 }
 
-func (s *Service) listen(subject, group string, f func(bus.Message)) error {
-	sub, err := s.bus.Subscribe(subject, group, f)
+func (s *Service) listens(sub bus.Subscription, err error) error {
 	if err != nil {
 		return fault.New(fault.KindOf(err), "serve on the bus", s.self.Name, err)
 	}
@@ -128,27 +128,24 @@ func (s *Service) Close() error {
 	for _, sub := range subs {
 		errs = append(errs, sub.Drain())
 	}
-	s.wg.Wait()
 	s.cancel()
 	return errors.Join(errs...)
 }
 
-// request answers one on a goroutine of its own: that of the bus must go on.
+// request answers one, on the goroutine of the bus that read it.
 func (s *Service) request(e *endpoint, m bus.Message) {
-	s.wg.Go(func() {
-		x := &exchange{service: s, endpoint: e, ctx: marked(s.ctx, m), reply: m.Reply, begun: time.Now()}
-		if span.On() {
-			x.ctx, x.span = span.Begin(x.ctx, span.Server, s.api.Name+"/"+e.handler.Name)
-			x.span.Method("nats", s.api.Name, e.handler.Name)
-		}
-		in, err := decode(e.handler, m.Data)
-		if err != nil {
-			s.api.Refuse(x.ctx, e.handler.Name, err)
-			x.Answer(err, false)
-			return
-		}
-		s.api.Answer(x.ctx, e.handler, in, x)
-	})
+	x := &exchange{service: s, endpoint: e, ctx: marked(s.ctx, m), reply: m.Reply, begun: time.Now()}
+	if span.On() {
+		x.ctx, x.span = span.Begin(x.ctx, span.Server, s.api.Name+"/"+e.handler.Name)
+		x.span.Method("nats", s.api.Name, e.handler.Name)
+	}
+	in, err := decode(e.handler, m.Data)
+	if err != nil {
+		s.api.Refuse(x.ctx, e.handler.Name, err)
+		x.Answer(err, false)
+		return
+	}
+	s.api.Answer(x.ctx, e.handler, in, x)
 }
 
 // marked is the context of a request with what it is known by; see package ground/trace.

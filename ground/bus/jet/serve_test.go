@@ -1,0 +1,132 @@
+package jet_test
+
+import (
+	"context"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/universal-server/become/ground/bus"
+	"github.com/universal-server/become/ground/bus/embed"
+	"github.com/universal-server/become/ground/bus/jet"
+	"github.com/universal-server/become/ground/key"
+)
+
+// embedded starts a server and returns how to reach it.
+func embedded(t *testing.T) (url, ticket string) {
+	t.Helper()
+	k := key.New()
+	s, err := embed.Start(embed.Options{Dir: t.TempDir(), Key: k, Name: "n"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	return s.URL(), k.Ticket(key.Claims{Role: key.RoleOperator, ID: "o", Expires: time.Now().Add(time.Hour)})
+}
+
+// It is not parallel: it counts goroutines.
+func TestServe_TenThousandRequestsLeaveFewReaders(t *testing.T) {
+	const n, most = 10_000, 4
+	url, ticket := embedded(t)
+	server, client := connect(t, url, &jet.Options{Ticket: ticket}), connect(t, url, &jet.Options{Ticket: ticket})
+	var came atomic.Int64
+	all := make(chan struct{})
+	sub, err := server.Serve("ask", "g", func(m bus.Message) {
+		if came.Add(1) == n {
+			close(all)
+		}
+		<-all // they are under way at the same time
+		server.Publish(m.Reply, m.Data)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := readers(); got != 1 {
+		t.Errorf("there are %d readers before the first request", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var wg sync.WaitGroup
+	for range n {
+		wg.Go(func() {
+			if _, err := client.Request(ctx, bus.Message{Subject: "ask"}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for tick := time.Tick(5 * time.Millisecond); readers() > most && ctx.Err() == nil; {
+		<-tick
+	}
+	if got := readers(); got < 1 || got > most {
+		t.Errorf("%d readers are left", got)
+	}
+	if err := sub.Drain(); err != nil || readers() != 0 {
+		t.Errorf("drained: %d readers, %v", readers(), err)
+	}
+}
+
+// readers counts the goroutines that read for any subscription of Serve.
+func readers() int {
+	b := make([]byte, 64<<20)
+	return strings.Count(string(b[:runtime.Stack(b, true)]), "jet.(*served).read(")
+}
+
+// What NATS takes for its own word that nobody listens ends no reader.
+func TestServe_GoesOnAfterAMessageOfNATSItself(t *testing.T) {
+	t.Parallel()
+	url, ticket := embedded(t)
+	b := connect(t, url, &jet.Options{Ticket: ticket})
+	if _, err := b.Serve("ask", "g", func(m bus.Message) { b.Publish(m.Reply, m.Data) }); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect(url, nats.Token(ticket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	for range 10 {
+		if err := nc.PublishMsg(&nats.Msg{Subject: "ask", Header: nats.Header{"Status": {"503"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m, err := nc.Request("ask", []byte("x"), 10*time.Second); err != nil || string(m.Data) != "x" {
+		t.Errorf("got %v, %v", m, err)
+	}
+}
+
+// Who asks may not have the answer written where only the server may write.
+func TestServe_AnswersGoToInboxesOnly(t *testing.T) {
+	t.Parallel()
+	url, ticket := embedded(t)
+	b := connect(t, url, &jet.Options{Ticket: ticket})
+	if _, err := b.Serve("ask", "g", func(m bus.Message) { b.Publish(m.Reply, m.Data) }); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := nats.Connect(url, nats.Token(ticket))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	written, err := nc.SubscribeSync("elsewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.PublishRequest("ask", "elsewhere", []byte("bad")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := nc.Request("ask", []byte("x"), 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Publish("elsewhere", []byte("last")); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := written.NextMsg(10 * time.Second); err != nil || string(m.Data) != "last" {
+		t.Errorf("got %v, %v", m, err)
+	}
+}
