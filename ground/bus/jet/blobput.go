@@ -186,15 +186,18 @@ func (b *blobs) putInfo(ctx context.Context, info *jetstream.ObjectInfo) (old *j
 	for {
 		expected := uint64(0)
 		old = nil
-		last, err := b.s.GetLastMsgForSubject(ctx, subject)
+		last, err := b.c.get(ctx, b.stream, wanted{Last: subject})
 		switch {
 		case err == nil:
 			expected, old = last.Sequence, &jetstream.ObjectInfo{}
-			if json.Unmarshal(last.Data, old) != nil || old.Deleted {
+			if json.Unmarshal(last.Data, old) != nil {
 				old = nil
 			}
-			if old != nil && old.NUID == info.NUID {
+			if old != nil && old.NUID == info.NUID && old.Deleted == info.Deleted {
 				return nil, nil // an acknowledgement of ours got lost
+			}
+			if old != nil && old.Deleted {
+				old = nil
 			}
 		case !errors.Is(err, jetstream.ErrMsgNotFound):
 			return nil, err

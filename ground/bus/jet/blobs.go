@@ -13,10 +13,10 @@ import (
 
 // blobs is an object store, in the form that NATS gives it.
 type blobs struct {
-	c     *Conn
-	name  string
-	s     jetstream.Stream
-	store jetstream.ObjectStore
+	c      *Conn
+	name   string
+	stream string // where they are kept
+	s      jetstream.Stream
 }
 
 // Blobs opens a blob store.
@@ -24,31 +24,18 @@ func (c *Conn) Blobs(ctx context.Context, spec bus.Spec) (bus.Blobs, error) {
 	if !bus.ValidName(spec.Name) {
 		return nil, fault.Text(fault.Invalid, "open store", fmt.Sprintf("%q", spec.Name), "a name is letters, digits, '-' and '_'")
 	}
-	b := &blobs{c: c, name: spec.Name}
-	err := patiently(ctx, func(ctx context.Context) (err error) {
-		if b.store, err = c.openBlobs(ctx, spec); err == nil {
-			b.s, err = c.js.Stream(ctx, "OBJ_"+spec.Name)
-		}
-		return notYet(err)
+	b := &blobs{c: c, name: spec.Name, stream: "OBJ_" + spec.Name}
+	// As NATS's client makes it, which finds its way in it (ADR-20).
+	s, err := c.open(ctx, jetstream.StreamConfig{
+		Name: b.stream, Subjects: []string{"$O." + spec.Name + ".C.>", "$O." + spec.Name + ".M.>"},
+		MaxAge: spec.MaxAge, MaxBytes: unlimited(spec.MaxBytes), MaxMsgs: -1, Discard: jetstream.DiscardNew,
+		AllowRollup: true, AllowDirect: true, Duplicates: dedupWindow(spec.MaxAge),
 	})
 	if err != nil {
 		return nil, wrong("open store", spec.Name, err)
 	}
+	b.s = s
 	return b, nil
-}
-
-func (c *Conn) openBlobs(ctx context.Context, spec bus.Spec) (jetstream.ObjectStore, error) {
-	// As the client makes it, but for direct gets: any server answers those, also one
-	// that has not heard of the newest blobs.
-	_, err := c.openOnce(ctx, jetstream.StreamConfig{
-		Name: "OBJ_" + spec.Name, Subjects: []string{"$O." + spec.Name + ".C.>", "$O." + spec.Name + ".M.>"},
-		MaxAge: spec.MaxAge, MaxBytes: unlimited(spec.MaxBytes), MaxMsgs: -1, Discard: jetstream.DiscardNew,
-		AllowRollup: true, Duplicates: dedupWindow(spec.MaxAge),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return c.js.ObjectStore(ctx, spec.Name)
 }
 
 // Stat describes the content.
@@ -64,9 +51,29 @@ func (b *blobs) Stat(ctx context.Context, name string) (bus.BlobInfo, error) {
 func (b *blobs) Delete(ctx context.Context, name string) error {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	err := untilLed(ctx, func() error { return b.store.Delete(ctx, name) })
+	err := b.delete(ctx, name)
 	if errors.Is(err, jetstream.ErrObjectNotFound) {
 		return nil
 	}
 	return wrong("delete blob", name, err)
+}
+
+// delete marks a blob as deleted and removes its chunks, also when only those of one that is marked are left.
+func (b *blobs) delete(ctx context.Context, name string) error {
+	info, err := b.described(ctx, name)
+	if err != nil {
+		return err
+	}
+	if !info.Deleted {
+		mark := &jetstream.ObjectInfo{Bucket: b.name, NUID: info.NUID, Deleted: true}
+		mark.Name = name
+		old, err := b.putInfo(ctx, mark)
+		if err != nil {
+			return err
+		}
+		if old != nil && old.NUID != info.NUID { // stored meanwhile
+			b.purge(old)
+		}
+	}
+	return b.s.Purge(ctx, jetstream.WithPurgeSubject(b.chunks(info)))
 }

@@ -11,7 +11,7 @@
 //	Queue      a work-queue stream; Consumer: a durable pull consumer named after its filter
 //	Log        a stream with limits
 //	KV         a key-value bucket whose reads go to the leader (no direct gets)
-//	Blobs      an object store
+//	Blobs      an object store; the leader says what there is, any server gives the chunks
 //
 // # Guarantees
 //

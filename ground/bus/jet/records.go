@@ -132,7 +132,7 @@ func (st *stream) ahead(ctx context.Context, filter string, from uint64, n int) 
 	for i := range n {
 		wg.Go(func() {
 			errs[i] = patiently(ctx, func(ctx context.Context) (err error) {
-				answers[i], err = st.s.GetMsg(ctx, from+uint64(i), jetstream.WithGetMsgSubject(filter))
+				answers[i], err = st.c.get(ctx, st.s.CachedInfo().Config.Name, wanted{Seq: from + uint64(i), Next: filter})
 				return notYet(err)
 			})
 		})

@@ -111,7 +111,7 @@ func (st *stream) Remove(ctx context.Context, seq uint64) error {
 		return nil
 	}
 	// The server's reasons are many, and the client passes on only their text.
-	if _, look := st.s.GetMsg(ctx, seq); errors.Is(look, jetstream.ErrMsgNotFound) {
+	if _, look := st.c.get(ctx, st.name, wanted{Seq: seq}); errors.Is(look, jetstream.ErrMsgNotFound) {
 		return fault.Text(fault.NotFound, "remove record", fmt.Sprint(seq), "there is none")
 	}
 	return wrong("remove record", fmt.Sprint(seq), err)
