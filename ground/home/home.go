@@ -141,12 +141,14 @@ func take(dir string) (string, error) {
 }
 
 func open(dir string) (*Home, error) {
-	dir, err := take(dir)
-	if err != nil {
-		return nil, err
+	h, err := locked(dir)
+	for range aliveTries {
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		h, err = locked(dir) // it was destroyed meanwhile
 	}
-	h := &Home{dir: dir}
-	if h.lock, err = takeLock(dir); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	if err := h.settle(); err != nil {
@@ -154,6 +156,23 @@ func open(dir string) (*Home, error) {
 		return nil, err
 	}
 	return h, nil
+}
+
+// locked makes a folder ours and locks it. fs.ErrNotExist when another process destroys it at this moment.
+func locked(dir string) (*Home, error) {
+	dir, err := take(dir)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := takeLock(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := claim(dir); err != nil { // what says that it is a home may have been removed before the lock was ours
+		lock.Close()
+		return nil, err
+	}
+	return &Home{dir: dir, lock: lock}, nil
 }
 
 func refuse(kind fault.Kind, dir, text, hint string) error {
@@ -198,7 +217,9 @@ func takeLock(dir string) (*os.File, error) {
 	}
 	taken, err := lockFile(f, true)
 	if taken {
-		return f, nil
+		if err = still(f); err == nil {
+			return f, nil
+		}
 	}
 	f.Close()
 	if err != nil {
@@ -211,6 +232,19 @@ func takeLock(dir string) (*os.File, error) {
 		}
 	}
 	return nil, refuse(fault.Busy, dir, who, "stop that node, or choose another folder with "+Env)
+}
+
+// still returns an error when a locked file is not in its folder any more: Destroy may have removed it between its opening and its locking.
+func still(f *os.File) error {
+	ours, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(f.Name())
+	if err == nil && !os.SameFile(ours, there) {
+		err = fs.ErrNotExist
+	}
+	return err
 }
 
 // settle does what needs the lock. The order matters to Find: the old contact

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/universal-server/become/ground/fault"
@@ -48,10 +49,10 @@ var parts = []struct{ name, about string }{
 }
 
 // Look describes the home in a folder and changes nothing. fault.NotFound when there is no folder, fault.Invalid when it is no
-// home, fault.Denied when somebody else could write to it.
+// home, fault.Denied when somebody else could write to it. When it cannot be known whether a node runs, that is the error, and the rest is there.
 func Look(dir string) (Info, error) {
 	const op = "look at home"
-	dir, err := known(op, dir)
+	dir, err := located(op, dir)
 	if err != nil {
 		return Info{Dir: dir}, err
 	}
@@ -59,7 +60,8 @@ func Look(dir string) (Info, error) {
 	if b, err := os.ReadFile(filepath.Join(dir, idName)); err == nil {
 		info.ID = strings.TrimSpace(string(b))
 	}
-	if c, ok, err := Find(dir); err == nil && ok {
+	c, ok, err := Find(dir)
+	if ok {
 		info.Node = &c
 	}
 	for _, p := range parts {
@@ -69,11 +71,14 @@ func Look(dir string) (Info, error) {
 			info.Parts = append(info.Parts, Part{p.name, path, p.about, files, bytes})
 		}
 	}
+	if err != nil {
+		return info, reworded(op, dir, err)
+	}
 	return info, nil
 }
 
-// known returns the whole path of a home that is there.
-func known(op, dir string) (string, error) {
+// located returns the whole path of a home that is there.
+func located(op, dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err == nil {
 		_, err = os.Stat(dir)
@@ -85,7 +90,7 @@ func known(op, dir string) (string, error) {
 		err = checkFolder(dir)
 	}
 	if err != nil {
-		return dir, again(op, dir, err)
+		return dir, reworded(op, dir, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, markerName)); errors.Is(err, fs.ErrNotExist) {
 		return dir, fault.Text(fault.Invalid, op, dir, "it is no home of become")
@@ -93,8 +98,8 @@ func known(op, dir string) (string, error) {
 	return dir, claim(dir)
 }
 
-// again says the reason of an error for another operation.
-func again(op, dir string, err error) error {
+// reworded is the reason of an error, as that of another operation.
+func reworded(op, dir string, err error) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return fault.New(f.Kind, op, dir, f.Err).WithHint(f.Hint)
 	}
@@ -127,21 +132,26 @@ func measure(path string) (files int, bytes int64) {
 // Errors: those of Look, fault.Busy while a node runs, fault.Conflict when something else lies in it.
 func Destroy(dir string) error {
 	const op = "destroy home"
-	dir, err := known(op, dir)
+	dir, err := located(op, dir)
 	if err != nil {
 		return err
 	}
 	lock, err := takeLock(dir)
 	if err != nil {
-		return again(op, dir, err)
+		return reworded(op, dir, err)
 	}
-	err = destroy(dir)
-	lock.Close()
+	defer lock.Close() // when it is gone, so that nobody opens what is being removed
+	if err = destroy(dir); err == nil {
+		if runtime.GOOS == "windows" { // an open file stays
+			lock.Close()
+		}
+		err = errors.Join(removeIfThere(filepath.Join(dir, markerName)), removeIfThere(filepath.Join(dir, lockName)))
+	}
 	if err == nil {
-		err = errors.Join(removeIfThere(filepath.Join(dir, lockName)), removeIfThere(filepath.Join(dir, markerName)), os.Remove(dir))
+		err = os.Remove(dir)
 	}
-	if err != nil {
-		return again(op, dir, err)
+	if err != nil && !errors.Is(err, fs.ErrExist) { // ErrExist: somebody has made another home meanwhile
+		return reworded(op, dir, err)
 	}
 	return nil
 }
@@ -174,10 +184,10 @@ func destroy(dir string) error {
 // isPart says whether a file or folder is a home's, finished or not.
 func isPart(name string) bool {
 	for i := range parts {
-		known := parts[i].name
-		if name == known || strings.HasPrefix(name, known+".") && strings.HasSuffix(name, ".tmp") {
+		part := parts[i].name
+		if name == part || strings.HasPrefix(name, part+".") && strings.HasSuffix(name, ".tmp") {
 			return true
 		}
 	}
-	return false
+	return strings.HasPrefix(name, ".key-") // see key.Write
 }

@@ -3,6 +3,8 @@ package home_test
 import (
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/universal-server/become/ground/fault"
@@ -48,6 +50,7 @@ func TestDestroy_TakesAHomeAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, filepath.Join(dir, "id.123.tmp"), "half of one")
+	write(t, filepath.Join(dir, ".key-123"), "half of one, which nobody has read")
 	if err := home.Destroy(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +71,76 @@ func TestDestroy_RefusesWhatIsNoHome(t *testing.T) {
 		if entries, err := os.ReadDir(dir); err != nil || file != "" && len(entries) != 1 || file == "" && len(entries) != 0 {
 			t.Errorf("it was touched: %v, %v", entries, err)
 		}
+	}
+}
+
+// Who opens a home while another process destroys it has a whole one, which is his alone, or an error.
+func TestDestroy_AndOpenAtTheSameTime(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "home")
+	var wg sync.WaitGroup
+	var opened, destroyed atomic.Int32
+	stop := make(chan struct{})
+	wg.Go(func() {
+		for opened.Load() < 60 && !t.Failed() {
+			switch err := home.Destroy(dir); fault.KindOf(err) {
+			case fault.Busy, fault.NotFound, fault.Invalid: // Invalid: it is not yet a home
+			default:
+				if err != nil {
+					t.Errorf("destroy: %v", err)
+					close(stop)
+					return
+				}
+				destroyed.Add(1)
+			}
+		}
+		close(stop)
+	})
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				h, err := home.Open(dir)
+				if fault.KindOf(err) == fault.Busy {
+					continue
+				}
+				if err != nil {
+					t.Errorf("open: %v", err)
+					return
+				}
+				opened.Add(1)
+				if _, err := home.Look(dir); err != nil {
+					t.Errorf("it is open, and: %v", err)
+				}
+				if other, err := home.Open(dir); err == nil {
+					t.Error("two have it")
+					other.Close()
+				}
+				if err := h.Close(); err != nil {
+					t.Errorf("close: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if destroyed.Load() == 0 {
+		t.Error("it was never destroyed")
+	}
+}
+
+func TestLook_SaysThatItCannotKnowWhetherANodeRuns(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "home")
+	h, err := home.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	write(t, filepath.Join(dir, "node.json"), "nonsense")
+	if info, err := home.Look(dir); fault.KindOf(err) != fault.Invalid || info.ID != h.ID() || info.Node != nil || len(info.Parts) == 0 {
+		t.Errorf("got %+v, %v", info, err)
 	}
 }
 
