@@ -23,12 +23,15 @@ func Async[Out any](ctx context.Context, f func(ctx context.Context) (Out, error
 	fu.call.Function = "what was begun"
 	go func() {
 		defer cancel()
+		fu.err = fault.Text(fault.Internal, "do", "what was begun", "it ended its goroutine (runtime.Goexit)") // unless it returns
+		defer func() {
+			o := task.Outcome{Status: task.OK}
+			if fu.err != nil {
+				o = task.Outcome{Status: task.Failed, Err: fu.err}
+			}
+			fu.settle(o, Worker{})
+		}()
 		fu.value, fu.err = protected(ctx, f)
-		o := task.Outcome{Status: task.OK}
-		if fu.err != nil {
-			o = task.Outcome{Status: task.Failed, Err: fu.err}
-		}
-		fu.settle(o, Worker{})
 	}()
 	return fu
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -89,6 +90,13 @@ func TestAsync_APanicIsAnError(t *testing.T) {
 	}
 	if got := fu.State(); got != become.StateFailed {
 		t.Errorf("it is %s", got)
+	}
+}
+
+func TestAsync_WhoEndsItsGoroutineHasFailed(t *testing.T) {
+	fu := become.Async(t.Context(), func(context.Context) (n int, err error) { runtime.Goexit(); return n, err })
+	if _, err := fu.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "it ended its goroutine") || fu.State() != become.StateFailed {
+		t.Errorf("got %v, it is %s", err, fu.State())
 	}
 }
 

@@ -163,10 +163,11 @@ func (w *web) state(c net.Conn, s http.ConnState) {
 		return
 	}
 	delete(w.conns, c)
-	w.noteLocked()
+	w.tellIfEmptyLocked()
 }
 
-func (w *web) noteLocked() {
+// tellIfEmptyLocked tells who waits for it that no connection is left.
+func (w *web) tellIfEmptyLocked() {
 	if len(w.conns)+len(w.parked) == 0 {
 		select {
 		case w.emptied <- struct{}{}:

@@ -187,7 +187,7 @@ func (w *web) await(c *parkable) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.parked, c.tcpConn)
-	w.noteLocked()
+	w.tellIfEmptyLocked()
 }
 
 // readable waits until a connection has something to read; false if it is over.

@@ -26,28 +26,31 @@ type Exchange interface {
 
 // Answer is Call with the request's timeout. It gives x what came, exactly once: what the handler returned, or
 // fault.Deadline when the handler did not heed its context and a moment has passed; then late is true, and the handler goes on.
-// The meter and the log hear what the client is told. Answer returns when both the handler and x have.
+// The meter and the log hear what the client is told. Answer returns when both the handler and x have; when the handler ends its goroutine
+// (runtime.Goexit), which is Answer's, x gets fault.Internal and late is true.
 //
 // Why is it answered in the handler's place, instead of having a goroutine for each handler? It costs nothing when all is well.
 func (a *API) Answer(ctx context.Context, h *Handler, in reflect.Value, x Exchange) {
 	t := turns.Get().(*turn)
 	t.ctx, t.api, t.handler, t.to, t.begun = ctx, a, h, x, time.Now()
 	a.tellReceived(ctx, h)
-	timeout := a.Timeout(h)
-	if timeout == 0 {
-		r, err := a.Call(ctx, h, in)
-		t.end(r, err, false)
-		t.free()
-		return
+	var watch *overdue // nil: it may take any time
+	if timeout := a.Timeout(h); timeout > 0 {
+		limited := newLimit(ctx, t.begun.Add(timeout))
+		defer limited.end()
+		watch, ctx = a.overdue[timeout], limited
+		watch.add(t)
 	}
-	limited := newLimit(ctx, t.begun.Add(timeout))
-	defer limited.end()
-	watch := a.overdue[timeout]
-	watch.add(t)
-	r, err := a.Call(limited, h, in)
-	if !watch.remove(t) {
-		t.wait()
-		a.tellLate(ctx, h, r, err)
+	returned := false
+	defer func() {
+		if !returned && t.alone(watch) {
+			t.end(Reply{}, fault.Text(fault.Internal, "answer", h.Name, "the handler ended its goroutine (runtime.Goexit)"), true)
+		}
+	}()
+	r, err := a.Call(ctx, h, in)
+	returned = true
+	if !t.alone(watch) {
+		a.tellLate(t.ctx, h, r, err)
 		return
 	}
 	t.end(r, err, false)
@@ -72,6 +75,15 @@ type turn struct {
 var answered = new(chan struct{})
 
 var turns = sync.Pool{New: func() any { return new(turn) }}
+
+// alone ends the watch of a turn, and reports whether it is still to be answered. If not it returns when it is answered.
+func (t *turn) alone(watch *overdue) bool {
+	if watch == nil || watch.remove(t) {
+		return true
+	}
+	t.wait()
+	return false
+}
 
 // wait returns when an overdue turn is answered.
 func (t *turn) wait() {

@@ -1,9 +1,14 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"reflect"
+	"runtime"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -214,4 +219,53 @@ func TestAnswer_ItsContextEndsWithIt(t *testing.T) {
 			t.Errorf("waited %t: got %v", waited, kept.Err())
 		}
 	}
+}
+
+// A handler that ends its goroutine is answered for, and gives its place back, whether it was late or not.
+func TestAnswer_ForWhoEndsItsGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct {
+			timeout, runs time.Duration
+			want          answered
+		}{
+			{-1, time.Hour, answered{name: "an error", after: time.Hour, kind: fault.Internal, late: true}},
+			{time.Minute, time.Second, answered{name: "an error", after: time.Second, kind: fault.Internal, late: true}},
+			{time.Minute, time.Hour, answered{name: "an error", after: time.Minute + 50*time.Millisecond, kind: fault.Deadline, late: true}},
+		} {
+			h, err := api.Handle(func(context.Context, Wait) (Sum, error) {
+				time.Sleep(c.runs)
+				runtime.Goexit()
+				return Sum{}, nil
+			}, &api.HandlerOptions{Timeout: c.timeout})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var log bytes.Buffer
+			a, err := api.New("waits", []*api.Handler{h}, &api.Options{MaxRequests: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 3 {
+				begun := time.Now()
+				var all []answered
+				var wg sync.WaitGroup
+				wg.Go(func() {
+					a.Answer(t.Context(), h, message("it"), end(func(err error, late bool) {
+						is := answered{after: time.Since(begun), late: late}
+						if err != nil {
+							is.name, is.kind = "an error", fault.KindOf(err)
+						}
+						all = append(all, is)
+					}))
+				})
+				wg.Wait()
+				if len(all) != 1 || all[0] != c.want {
+					t.Errorf("got %+v, want %+v", all, c.want)
+				}
+			}
+			if got := log.String(); strings.Count(got, "ended its goroutine") != 3 || !strings.Contains(got, "request=Wait") {
+				t.Errorf("the log has:\n%s", got)
+			}
+		}
+	})
 }

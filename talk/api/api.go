@@ -159,13 +159,23 @@ func (a *API) Call(ctx context.Context, h *Handler, in reflect.Value) (Reply, er
 }
 
 func (a *API) protected(ctx context.Context, h *Handler, in reflect.Value) (out any, err error) {
+	returned := false
 	defer func() {
-		if p := recover(); p != nil {
-			a.opts.Logger.ErrorContext(ctx, "a handler panicked", "api", a.Name, "request", h.Name, "request_id", trace.RequestID(ctx), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			err = fault.Text(fault.Internal, "answer", h.Name, fmt.Sprintf("the handler panicked: %v", p))
+		if returned {
+			return
 		}
+		log := a.opts.Logger.With("api", a.Name, "request", h.Name, "request_id", trace.RequestID(ctx))
+		p := recover()
+		if p == nil {
+			log.ErrorContext(ctx, "a handler ended its goroutine (runtime.Goexit)", "stack", string(debug.Stack()))
+			return // and so do all that wait for it here: see Answer
+		}
+		log.ErrorContext(ctx, "a handler panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		err = fault.Text(fault.Internal, "answer", h.Name, fmt.Sprintf("the handler panicked: %v", p))
 	}()
-	return h.call(ctx, in)
+	out, err = h.call(ctx, in)
+	returned = true
+	return out, err
 }
 
 // classified gives an error of a handler a kind.

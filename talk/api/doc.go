@@ -11,7 +11,7 @@
 //
 // # Guarantees
 //
-//   - A handler that fails or panics fails its request alone; the stack of a panic is logged, and not told to
+//   - A handler that fails, panics or ends its goroutine fails its request alone; the stack of a panic is logged, and not told to
 //     the client.
 //   - Each request has a deadline, which its context knows. What a handler answers later is dropped.
 //   - At most Options.MaxRequests handlers run at once; another request is refused at once with fault.Busy. A

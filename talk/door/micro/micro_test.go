@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,7 @@ type (
 	Divide   struct{ X, Y float64 }
 	Hang     struct{}
 	Panic    struct{}
+	Quit     struct{}
 	Long     struct{ Bytes int }
 	Output   struct{ Value float64 }
 )
@@ -57,6 +59,7 @@ func crunch(t *testing.T, name string) *api.API {
 		return Output{}, nil
 	}, &api.HandlerOptions{Timeout: time.Second}))
 	add(api.Handle(func(context.Context, Panic) (Output, error) { panic("oh") }, nil))
+	add(api.Handle(func(context.Context, Quit) (out Output, err error) { runtime.Goexit(); return out, err }, nil))
 	add(api.Handle(func(_ context.Context, m Long) (string, error) { return strings.Repeat("x", m.Bytes), nil }, nil))
 	a, err := api.New(name, all, &api.Options{Doc: "does arithmetic", Version: "1.2"})
 	if err != nil {
@@ -91,6 +94,7 @@ func TestService_AnswersEveryRequest(t *testing.T) {
 			{"Multiply", "x=1e308&y=1e308", `"status":422`, "422", "no number that JSON has"},
 			{"Divide", "x=1&y=0", `"status":500`, "500", "nothing divides by zero"},
 			{"Panic", "", `"kind":"internal"`, "500", "the handler panicked: oh"},
+			{"Quit", "", `"kind":"internal"`, "500", "the handler ended its goroutine"},
 			{"Hang", "", `"status":504`, "504", "did not answer within 1s"},
 			{"Long", "bytes=2000000", `"status":500`, "500", "larger than a message may be"},
 		} {
@@ -171,7 +175,7 @@ func TestService_IsANATSMicroService(t *testing.T) {
 	}
 	var info natsmicro.Info
 	ask(t, nc, "$SRV.INFO.crunch", &info)
-	if info.Type != natsmicro.InfoResponseType || info.Description != "does arithmetic" || len(info.Endpoints) != 5 || cmp.Diff(identity, info.ServiceIdentity) != "" {
+	if info.Type != natsmicro.InfoResponseType || info.Description != "does arithmetic" || len(info.Endpoints) != 6 || cmp.Diff(identity, info.ServiceIdentity) != "" {
 		t.Errorf("got %+v", info)
 	}
 	multiply := natsmicro.EndpointInfo{Name: "Multiply", Subject: "crunch.Multiply", QueueGroup: "q", Metadata: map[string]string{"doc": "multiplies"}}
@@ -180,7 +184,7 @@ func TestService_IsANATSMicroService(t *testing.T) {
 	}
 	var stats natsmicro.Stats
 	ask(t, nc, "$SRV.STATS.crunch.one", &stats)
-	if stats.Type != natsmicro.StatsResponseType || time.Since(stats.Started) > time.Hour || len(stats.Endpoints) != 5 {
+	if stats.Type != natsmicro.StatsResponseType || time.Since(stats.Started) > time.Hour || len(stats.Endpoints) != 6 {
 		t.Fatalf("got %+v", stats)
 	}
 	divide := stats.Endpoints[0]

@@ -9,7 +9,8 @@
 // # Guarantees
 //
 //   - No page of another origin reads an answer unless its origin is allowed.
-//   - No page of another origin that is not allowed changes anything through a browser that sends Sec-Fetch-Site (those since 2023).
+//   - No page of another origin that is not allowed changes anything through a browser that sends Sec-Fetch-Site (those since 2023), by
+//     itself. A link that a user follows is a GET of the user's, wherever it stands: what must not happen by a click takes POST.
 //   - What is no browser is not concerned.
 //
 // # A first program

@@ -30,8 +30,8 @@
 //
 //   - The requests of a session run at the same time, up to Options.MaxRequests; the next ones are not read until then. Answers come
 //     in any order. What a handler pushed before it returned comes before its answer.
-//   - A handler that was always quick and takes long this time holds up its own session for 40 ms at most; any other, and
-//     any other session, not at all.
+//   - A handler that was quick the last few times and takes long this time holds up its own session for 40 ms at most; any other, and
+//     any other session, not at all. One that ends its goroutine (runtime.Goexit) fails its own request alone.
 //   - Each request is answered once, within its deadline, with an answer or a problem, unless it had no id.
 //   - A problem has the id of its request, which is that of the handshake (X-Request-Id), a point, and the request's own: so do the log and the
 //     handler's context.

@@ -21,9 +21,9 @@ type exchange struct {
 	reply   *[]byte    // a buffer with what is to be sent, once it is encoded
 }
 
-// of begins the exchange of a request, which is known by the session's id and its own. Its place in a trace is that which it came with, else the
+// exchangeOf begins the exchange of a request, which is known by the session's id and its own. Its place in a trace is that which it came with, else the
 // session's.
-func (s *session) of(r frame.Request) *exchange {
+func (s *session) exchangeOf(r frame.Request) *exchange {
 	x := &exchange{session: s, id: r.ID}
 	place := s.place
 	if r.Place.Valid() {

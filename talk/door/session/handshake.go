@@ -38,18 +38,18 @@ func (d *Door) check(r *http.Request) error {
 		return upgrade("a session begins with HTTP/1.1")
 	case r.Method != http.MethodGet:
 		return problem.New(http.StatusMethodNotAllowed, "a session begins with GET, not "+r.Method).With("Allow", http.MethodGet)
-	case !slices.ContainsFunc(elements(r, fieldConnection), func(one string) bool { return strings.EqualFold(one, "upgrade") }):
+	case !slices.ContainsFunc(listed(r, fieldConnection), func(one string) bool { return strings.EqualFold(one, "upgrade") }):
 		return upgrade("the header's Connection has no Upgrade")
 	case r.Header.Get(fieldVersion) != version:
 		return problem.New(http.StatusBadRequest, "the WebSocket version is "+shown(r.Header.Get(fieldVersion))+", want "+version).With(fieldVersion, version)
 	case !goodKey(r.Header[fieldKey]):
 		return problem.New(http.StatusBadRequest, "the header's Sec-WebSocket-Key is not 16 bytes in base64, once")
 	}
-	return known(elements(r, fieldProtocol))
+	return checkProtocols(listed(r, fieldProtocol))
 }
 
-// elements are those of a list in a header's field.
-func elements(r *http.Request, field string) (all []string) {
+// listed are the elements of a list in a header's field.
+func listed(r *http.Request, field string) (all []string) {
 	for _, one := range r.Header[field] {
 		for element := range strings.SplitSeq(one, ",") {
 			if element = strings.TrimSpace(element); element != "" {
@@ -68,8 +68,8 @@ func goodKey(keys []string) bool {
 	return err == nil && len(key) == 16
 }
 
-// known says that a client wants one of our subprotocols, or none at all.
-func known(wanted []string) error {
+// checkProtocols says that a client wants one of our subprotocols, or none at all.
+func checkProtocols(wanted []string) error {
 	for _, one := range wanted {
 		for _, ours := range frame.Protocols() {
 			if strings.EqualFold(one, ours) {

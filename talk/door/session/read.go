@@ -85,13 +85,13 @@ func (s *session) take(data []byte) (reads bool) {
 // answer answers a request, or what is wrong with it. It gives the reading up when that may take long.
 func (s *session) answer(r frame.Request, err error, turn uint64) {
 	if err != nil {
-		x := s.of(r)
+		x := s.exchangeOf(r)
 		x.heard = true
 		x.span.Note(err)
 		x.Answer(err, false)
 		return
 	}
-	x := s.of(r)
+	x := s.exchangeOf(r)
 	h, err := s.door.api.Find(r.Name)
 	x.named(h)
 	var in reflect.Value
@@ -108,7 +108,14 @@ func (s *session) answer(r frame.Request, err error, turn uint64) {
 	if !pace.quick() {
 		s.hand.pass(turn)
 	}
+	returned := false
+	defer func() {
+		if !returned { // the handler has ended the reader's goroutine
+			s.hand.pass(turn)
+		}
+	}()
 	s.door.api.Answer(x.ctx, h, in, x) // when it is late, neither the client nor the place is kept waiting for the handler
+	returned = true
 	pace.took(time.Since(begun))
 }
 

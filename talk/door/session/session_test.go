@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +81,8 @@ func (d *desk) Fail(_ context.Context, m Fail) (Output, error) {
 	switch m.How {
 	case "panic":
 		panic("oh no")
+	case "exit":
+		runtime.Goexit()
 	case "infinite":
 		var zero float64
 		return Output{1 / zero}, nil
@@ -282,6 +285,28 @@ func TestSession_RequestsAreAnsweredInAnyOrder(t *testing.T) {
 	c.hears(`{"id":2,"value":["crunch.Output",{"value":0},[]]}`)
 	s.goOn <- struct{}{}
 	c.hears(`{"id":1,"value":["crunch.Said",{"text":"slow"},[]]}`)
+}
+
+// A handler that ends its goroutine, which may be the one that reads, fails its own request alone.
+func TestSession_GoesOnWithoutTheGoroutineThatAHandlerEnded(t *testing.T) {
+	s := start(t, nil, nil)
+	c := s.dial(t, nil)
+	for i, how := range []string{"exit", "exit", "conflict", "conflict", "conflict", "conflict", "conflict", "exit", "exit"} {
+		id := strconv.Itoa(i + 1)
+		c.say(`{"id":%s,"request":"Fail","value":{"how":"%s"}}`, id, how)
+		want := "it cannot be"
+		if how == "exit" {
+			want = "the handler ended its goroutine"
+		}
+		_, got, err := c.Read(c.ctx)
+		if err != nil || !strings.HasPrefix(string(got), `{"id":`+id+`,"error":`) || !strings.Contains(string(got), want) {
+			t.Fatalf("%s: got %s, %v", how, got, err)
+		}
+	}
+	c.say(`{"id":10,"request":"Multiply"}`)
+	c.hears(`{"id":10,"value":["crunch.Output",{"value":0},[]]}`)
+	c.Close(websocket.StatusNormalClosure, "enough")
+	s.is(t, "abandoned: the client closed it: enough")
 }
 
 func TestSession_WhatWasQuickHoldsNobodyUp(t *testing.T) {

@@ -120,7 +120,7 @@ func parameters(h *api.Handler, s *message.Schemas) (all []object) {
 		schema := properties[name].(object)
 		if required[name] {
 			p["required"] = true
-		} else if zero := left(schema); zero != nil {
+		} else if zero := leftOut(schema); zero != nil {
 			schema["default"] = zero
 		}
 		switch h.In.Field(name).Shape() {
@@ -134,9 +134,9 @@ func parameters(h *api.Handler, s *message.Schemas) (all []object) {
 	return all
 }
 
-// left is what a field is that is left out, of those that a schema says nothing of: a number or a truth value without a default and rules
+// leftOut is what a field is that is left out, of those that a schema says nothing of: a number or a truth value without a default and rules
 // of its own. nil for others.
-func left(schema object) any {
+func leftOut(schema object) any {
 	if schema["default"] != nil || schema["enum"] != nil {
 		return nil
 	}

@@ -73,7 +73,7 @@ func inputOf(name string, t *message.Type, schema map[string]any, required bool)
 			json.Unmarshal(raw, &in.Value)
 		}
 	}
-	if zero := left(schema); zero != nil && !required && in.Hint != "" {
+	if zero := leftOut(schema); zero != nil && !required && in.Hint != "" {
 		in.Hint += fmt.Sprintf(", %v if empty", zero)
 	}
 	return in

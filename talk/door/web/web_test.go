@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -85,6 +86,8 @@ func fail(_ context.Context, m Fail) (Output, error) {
 	switch m.How {
 	case "panic":
 		panic("oh no")
+	case "exit":
+		runtime.Goexit()
 	case "plain":
 		return Output{}, errors.New("it broke")
 	}
@@ -243,6 +246,7 @@ func TestDoor_SaysWhatIsWrong(t *testing.T) {
 		{"GET", "/Divide?x=1&y=0", "", "", 422, `cannot write answer: value: +Inf is no number`},
 		{"GET", "/Fail?how=plain", "", "", 500, `cannot answer Fail: it broke`},
 		{"GET", "/Fail?how=panic", "", "", 500, `the handler panicked: oh no`},
+		{"GET", "/Fail?how=exit", "", "", 500, `the handler ended its goroutine`},
 		{"GET", "/Fail?how=not+found", "", "", 404, `cannot do it: it cannot be`},
 		{"GET", "/Fail?how=conflict", "", "", 409, `it cannot be`},
 		{"GET", "/Fail?how=denied", "", "", 403, `it cannot be`},
