@@ -49,7 +49,7 @@ type Messenger interface {
 	// Send publishes a message with headers, or one that asks for answers, maybe many: on Reply, an inbox.
 	Send(m Message) error
 	// Request sends a message with an inbox as its Reply and returns the
-	// first answer. fault.NotFound when nobody listens, fault.Deadline when ctx ends.
+	// first answer. fault.NotFound when nobody listens, fault.Deadline when ctx ends; a bus may end one that has no deadline.
 	Request(ctx context.Context, m Message) (Message, error)
 	// Subscribe calls f for each message, one at a time, on a goroutine of the bus:
 	// f must not block for long. With a non-empty group each message goes to one

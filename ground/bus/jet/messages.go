@@ -84,20 +84,31 @@ func first(h nats.Header, without string) (out map[string]string) {
 	return out
 }
 
-// Request sends a message and returns the first answer.
+// Request sends a message and returns the first answer. It ends with ctx, after callTimeout if that has no deadline: another timer for each
+// request would be the dearest thing in it.
 func (c *Conn) Request(ctx context.Context, m bus.Message) (bus.Message, error) {
 	const op = "request"
 	m.Reply = ""
 	if err := check(op, m); err != nil {
 		return bus.Message{}, err
 	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	answer, err := c.nc.RequestMsgWithContext(ctx, message(m))
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = bounded(ctx)
+		defer cancel()
+	}
+	answer, err := c.ask(ctx, m)
 	if err != nil {
 		return bus.Message{}, wrong(op, m.Subject, err)
 	}
 	return incoming(answer), nil
+}
+
+func (c *Conn) ask(ctx context.Context, m bus.Message) (*nats.Msg, error) {
+	if len(m.Header) == 0 {
+		return c.nc.RequestWithContext(ctx, m.Subject, m.Data)
+	}
+	return c.nc.RequestMsgWithContext(ctx, message(m))
 }
 
 // Inbox returns a fresh subject.
