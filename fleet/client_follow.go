@@ -3,6 +3,8 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/universal-server/become/ground/bus"
@@ -18,6 +20,8 @@ const (
 	silentAfter = 4 * roster.LogBeat
 	// askAgainMost is the longest pause between two questions to a node that is away.
 	askAgainMost = 8 * time.Second
+	// joinedEvery is how often it is looked whether another node is there.
+	joinedEvery = 2 * time.Second
 )
 
 // LogFollower shows what processes print as they print it. Set its fields before the first Run.
@@ -34,12 +38,14 @@ type LogFollower struct {
 	stop   string
 	stream uint64 // the newest question's
 	nodes  map[string]*followed
+	began  time.Time
 	held   []roster.LogLine // until they are settled
 }
 
 // Run follows the nodes of a fleet until ctx ends or Show returns an error. A node that is restarted, or is away for a while, is waited
 // for, and goes on where it was: no line comes twice, and none is left out that it still has. So does a node that another Run knew, maybe by
-// another connection. Nodes that join the fleet later are not followed. One Run at a time.
+// another connection. A node that joins the fleet later is followed from the Query's Since on, or else from when the first Run began. One Run
+// at a time.
 func (w *LogFollower) Run(ctx context.Context, f *Fleet) error {
 	w.f, w.inbox, w.stop = f, f.bus.Inbox(), f.bus.Inbox()
 	arrived := make(chan roster.LogChunk, 256)
@@ -63,13 +69,40 @@ func (w *LogFollower) Run(ctx context.Context, f *Fleet) error {
 	if err := w.begin(); err != nil {
 		return err
 	}
-	return w.run(ctx, arrived)
+	ctx, cancel := context.WithCancel(ctx)
+	there := make(chan string)
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	defer cancel()
+	looking.Go(func() { w.lookAround(ctx, there) })
+	return w.run(ctx, arrived, there)
+}
+
+// lookAround names the nodes that are there, now and then, until ctx ends. It is the only thing beside run.
+func (w *LogFollower) lookAround(ctx context.Context, there chan<- string) {
+	tick := time.NewTicker(joinedEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		all, _ := w.f.Nodes(ctx, 0) // who does not answer this time does another
+		for _, one := range all {
+			select {
+			case there <- one.Node:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
 }
 
 // begin asks all nodes, and those that are known already where they were.
 func (w *LogFollower) begin() error {
 	if w.nodes == nil {
-		w.nodes = map[string]*followed{}
+		w.nodes, w.began = map[string]*followed{}, time.Now()
 	}
 	if err := w.ask(w.Query); err != nil {
 		return err
@@ -91,6 +124,7 @@ func (w *LogFollower) told(node string, back bool) {
 type followed struct {
 	stream uint64 // what is taken from it; 0: all, from one of an older version, which does not beat
 	at     *roster.LogPosition
+	since  time.Time // instead of no Since
 	heard  time.Time
 	away   bool
 	again  time.Time // when it is asked again
@@ -108,7 +142,7 @@ func (w *LogFollower) ask(q roster.LogQuery) error {
 	return w.f.bus.Send(bus.Message{Subject: roster.SubjectLogs, Reply: w.inbox, Data: data})
 }
 
-func (w *LogFollower) run(ctx context.Context, arrived <-chan roster.LogChunk) error {
+func (w *LogFollower) run(ctx context.Context, arrived <-chan roster.LogChunk, there <-chan string) error {
 	look := time.NewTicker(roster.LogBeat)
 	defer look.Stop()
 	var due <-chan time.Time
@@ -124,6 +158,8 @@ func (w *LogFollower) run(ctx context.Context, arrived <-chan roster.LogChunk) e
 			if due == nil && len(w.held) > 0 {
 				due = time.After(settle)
 			}
+		case id := <-there:
+			w.join(id)
 		case <-look.C:
 			if len(arrived) == 0 { // else who is slow is us
 				w.look(time.Now())
@@ -177,9 +213,23 @@ func (w *LogFollower) look(now time.Time) {
 	}
 }
 
+// join asks a node that was not there when all were asked.
+func (w *LogFollower) join(id string) {
+	if w.nodes[id] != nil || !strings.HasPrefix(id, w.Query.Node) {
+		return
+	}
+	n := &followed{heard: time.Now(), since: w.began}
+	if w.askAgain(id, n, n.heard); n.stream > 0 { // else it is found again
+		w.nodes[id] = n
+	}
+}
+
 func (w *LogFollower) askAgain(id string, n *followed, now time.Time) {
 	q := w.Query
 	q.Node, q.After = id, n.at
+	if q.Since.IsZero() {
+		q.Since = n.since
+	}
 	if w.ask(q) == nil { // else there is no bus, either
 		n.stream = w.stream
 	}

@@ -244,3 +244,39 @@ func TestLogs_FollowingGoesOnWithANodeThatIsBack(t *testing.T) {
 	default:
 	}
 }
+
+// A node that joins is followed too: what it has of the time since, and what comes.
+func TestLogs_FollowingGoesOnWithANodeThatJoins(t *testing.T) {
+	t.Parallel()
+	began := time.Now().Add(-time.Hour).UTC().Truncate(time.Millisecond)
+	one, _ := start(t, node.Options{Home: logged(t, began, 4, 1, 6)})
+	ctx, cancel := context.WithCancel(soon(t))
+	defer cancel()
+	seen := make(chan roster.LogLine, 100)
+	var following sync.WaitGroup
+	following.Go(func() {
+		w := fleet.LogFollower{
+			Query: roster.LogQuery{Since: began.Add(5 * time.Millisecond), Grep: "^line"},
+			Show:  func(l roster.LogLine) error { seen <- l; return nil },
+			Tell:  func(id string, _ bool) { t.Errorf("node %s was away", id) },
+		}
+		if err := w.Run(ctx, newCrew(t, one).f); fault.KindOf(err) != fault.Canceled {
+			t.Error(err)
+		}
+	})
+	defer following.Wait()
+	defer cancel()
+	if l := <-seen; l.Text != "line 5" {
+		t.Fatalf("got %q, want what the first node has", l.Text)
+	}
+	two, err := node.Start(t.Context(), node.Options{Home: logged(t, began, 0, 1, 10), URL: one.URL(), Key: one.KeyText()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { two.Kill() })
+	for i := 5; i < 10; i++ {
+		if l := <-seen; l.Node != two.ID() || l.Text != fmt.Sprint("line ", i) {
+			t.Fatalf("got %q of %s, want line %d", l.Text, l.Node, i)
+		}
+	}
+}

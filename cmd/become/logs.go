@@ -25,7 +25,7 @@ func (a *app) logsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "logs [NAME|BUNDLE|WORKER]", Short: "Print what processes print", Args: wants(0, 1, "one NAME at most"),
 		Long: `Print what processes have printed in the last five minutes, of all nodes, in order of time; with -f go on as they
-print more, also with a node that was restarted meanwhile. NAME is a service, a deployment or a program, BUNDLE the beginning of a digest, WORKER that of a worker's id.
+print more, also with a node that was restarted or has joined meanwhile. NAME is a service, a deployment or a program, BUNDLE the beginning of a digest, WORKER that of a worker's id.
 
 Another beginning: --back 1d, --from 2026-11-21T13:28, --last HOUR (the hour that it is), or --start -1 (the newest
 start of the service's first process, see become history; 0 is the oldest that is known). The end is now, for --start the next start, or: --to
