@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path"
 	"strconv"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 	"github.com/universal-server/become/serve/service"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/edge"
+	"github.com/universal-server/become/talk/door/origin"
+	"github.com/universal-server/become/talk/door/problem"
 	"github.com/universal-server/become/talk/door/session"
 	"github.com/universal-server/become/talk/door/web"
 	"github.com/universal-server/become/talk/door/xmlrpc"
@@ -141,11 +144,21 @@ func API(name string, parts ...APIPart) *Server {
 			return func(context.Context, service.Sockets) error { return err }
 		})
 	}
-	s := HTTP(name, p.surrounded(handler), p.serviceOptions())
+	s := requests(name, p.surrounded(handler), p.tooLarge(a), p.serviceOptions())
 	s.doc = p.opts.Doc
 	p.lives(s, a)
 	s.service.Join = joins(a)
 	return s
+}
+
+// tooLarge answers what the service's limit of bodies, of who runs it, lets no door see, as the doors answer what is beyond theirs.
+func (p *apiParts) tooLarge(a *api.API) func(http.ResponseWriter, *http.Request, *http.MaxBytesError) {
+	callers := origin.Policy{Origins: p.opts.Origins}
+	return func(w http.ResponseWriter, r *http.Request, err *http.MaxBytesError) {
+		callers.Allow(w, r)
+		a.Refuse(edge.Mark(w, r), path.Base(r.URL.Path), err)
+		problem.Write(w, err)
+	}
 }
 
 // serviceOptions are those of the service, with its settings.

@@ -112,6 +112,37 @@ const (
 	asForm = "application/x-www-form-urlencoded"
 )
 
+// A limit of who runs the service is answered as one of the API's own.
+func TestAPI_RefusesLongBodiesAsItsDoorsDo(t *testing.T) {
+	addr, _ := calculate(t, APIOptions{Origins: []string{"https://good.example"}, Service: ServiceOptions{MaxBody: 30}})
+	long := strings.Repeat(" ", 31)
+	for what, text := range map[string]string{
+		"a request":  post("/Multiply", asJSON, long),
+		"not waited": "POST /Multiply HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 300000000\r\nExpect: 100-continue\r\n\r\n",
+		"in chunks":  "POST /Multiply HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n1f\r\n" + long + "\r\n0\r\n\r\n",
+		"XML-RPC":    post("/RPC2", "text/xml", long),
+	} {
+		_, r := talk(t, addr, strings.Replace(text, "\r\n", "\r\nOrigin: https://good.example\r\nX-Request-Id: mine\r\n", 1))
+		res, body := answer(t, r, "POST")
+		var p struct{ Status int }
+		if err := json.Unmarshal([]byte(body), &p); err != nil || res.StatusCode != 413 || p.Status != 413 || !strings.Contains(body, "larger than 30 bytes") ||
+			!strings.Contains(body, `"request_id":"mine"`) || res.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: got %d %v %s", what, res.StatusCode, res.Header, body)
+		}
+		if what != "XML-RPC" && res.Header.Get("Access-Control-Allow-Origin") != "https://good.example" {
+			t.Errorf("%s: a page cannot read it: %v", what, res.Header)
+		}
+	}
+	_, r := talk(t, addr, get("/metrics"))
+	if _, text := answer(t, r, "GET"); !strings.Contains(text, `become_api_requests_total{request="Multiply",outcome="invalid"} 3`) {
+		t.Error("it does not count")
+	}
+	_, r = talk(t, addr, post("/Multiply", asJSON, `{"x":1.5,"y":2.25}`))
+	if _, body := answer(t, r, "POST"); body != good {
+		t.Errorf("a short one: got %s", body)
+	}
+}
+
 var hostileRows = []struct {
 	what, send string
 	status     int

@@ -95,9 +95,14 @@ func Packet(name string, f func(ctx context.Context, p net.PacketConn) error, op
 // HTTP is a service of requests. When it is to end, requests under way are finished and each
 // connection is told to close with its next answer.
 func HTTP(name string, h http.Handler, opts ...ServiceOptions) *Server {
+	return requests(name, h, nil, opts...)
+}
+
+// requests is HTTP with what answers too large a body, see [service.HTTPOptions].
+func requests(name string, h http.Handler, tooLarge func(http.ResponseWriter, *http.Request, *http.MaxBytesError), opts ...ServiceOptions) *Server {
 	s := newServer(name, service.Requests, h == nil, opts, func(o ServiceOptions) func(context.Context, service.Sockets) error {
 		return service.HTTP(h, service.HTTPOptions{
-			Grace: o.IdleGrace, Logger: slogs.Default(),
+			Grace: o.IdleGrace, TooLarge: tooLarge, Logger: slogs.Default(),
 		})
 	})
 	s.handler = h

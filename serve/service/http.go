@@ -20,6 +20,8 @@ type HTTPOptions struct {
 	// Grace is how long an idle connection may stay when the service drains: its next request is
 	// answered, and told to be the last. Default 5 s; negative means none.
 	Grace time.Duration
+	// TooLarge answers a request whose body is said to be longer than the manners allow, which err says. Default: in plain text.
+	TooLarge func(w http.ResponseWriter, r *http.Request, err *http.MaxBytesError)
 	// Logger gets what net/http logs, and each request at slogs.LevelObject. Default: none.
 	Logger *slog.Logger
 }
@@ -86,7 +88,7 @@ func newWeb(base func(net.Listener) context.Context, h http.Handler, o HTTPOptio
 		h = http.DefaultServeMux
 	}
 	if m.MaxBody > 0 {
-		h = boundBody(h, m.MaxBody)
+		h = boundBody(h, m.MaxBody, o.TooLarge)
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -133,15 +135,22 @@ func orNever(d time.Duration) time.Duration {
 }
 
 // boundBody refuses longer bodies: those that say so before the handler sees the request.
-func boundBody(h http.Handler, most int64) http.Handler {
+func boundBody(h http.Handler, most int64, refuse func(http.ResponseWriter, *http.Request, *http.MaxBytesError)) http.Handler {
+	if refuse == nil {
+		refuse = sayTooLarge
+	}
 	bounded := http.MaxBytesHandler(h, most)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > most {
-			http.Error(w, fmt.Sprintf("the body is longer than %d bytes", most), http.StatusRequestEntityTooLarge)
+			refuse(w, r, &http.MaxBytesError{Limit: most})
 			return
 		}
 		bounded.ServeHTTP(w, r)
 	})
+}
+
+func sayTooLarge(w http.ResponseWriter, _ *http.Request, err *http.MaxBytesError) {
+	http.Error(w, fmt.Sprintf("the body is longer than %d bytes", err.Limit), http.StatusRequestEntityTooLarge)
 }
 
 // acceptedAt is the listener below one that parks.
