@@ -90,6 +90,44 @@ func TestAPI_CountsItsRequests(t *testing.T) {
 	}
 }
 
+func TestAPI_CountsWhatIsAskedOfResources(t *testing.T) {
+	addr, _ := calculate(t, Resource("notes", MemoryStore[thing]()), Resource("broken", (*noStore)(nil)))
+	ask := func(text string) (*http.Response, string) {
+		t.Helper()
+		_, r := talk(t, addr, text)
+		return answer(t, r, strings.Fields(text)[0])
+	}
+	sent := func(method, path string) string {
+		return method + strings.TrimPrefix(post(path, asJSON, `{"name":"x"}`), "POST")
+	}
+	for _, text := range []string{
+		sent("PUT", "/notes/a"), sent("PUT", "/notes/b"), sent("POST", "/notes"), get("/notes/a"), "HEAD /notes/b HTTP/1.1\r\nHost: x\r\n\r\n", get("/notes/c"),
+		get("/notes?limit=0"), get("/notes?limit=1"), sent("PATCH", "/notes/a"), "DELETE /notes/b HTTP/1.1\r\nHost: x\r\n\r\n",
+		sent("PATCH", "/notes"), get("/notes/a/b"), "OPTIONS /notes HTTP/1.1\r\nHost: x\r\n\r\n", get("/broken/a"),
+	} {
+		ask(text)
+	}
+	_, text := ask(get("/metrics"))
+	for _, want := range []string{
+		`_total{request="PUT /notes/{id}",outcome="ok"} 2`, `_total{request="POST /notes",outcome="ok"} 1`,
+		`_total{request="GET /notes/{id}",outcome="ok"} 2`, `_total{request="GET /notes/{id}",outcome="not_found"} 1`,
+		`_total{request="GET /notes",outcome="ok"} 1`, `_total{request="GET /notes",outcome="invalid"} 1`,
+		`_total{request="PATCH /notes/{id}",outcome="invalid"} 1`, `_total{request="DELETE /notes/{id}",outcome="ok"} 1`,
+		`_total{request="",outcome="invalid"} 1`, `_total{request="",outcome="not_found"} 1`, `_total{request="GET /broken/{id}",outcome="internal"} 1`,
+		`_in_flight{request="GET /notes/{id}"} 0`, `_in_flight{request="GET /broken/{id}"} 0`, `_duration_seconds_count{request="GET /notes/{id}"} 3`,
+	} {
+		if !strings.Contains(text, want+"\n") {
+			t.Errorf("there is no %s in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, `request="",outcome="ok"`) {
+		t.Error("OPTIONS counts")
+	}
+}
+
+// noStore panics: it is nil, and has no methods of its own.
+type noStore struct{ Store[thing] }
+
 func TestAPI_SaysHowItIs(t *testing.T) {
 	d := &desk{held: make(chan struct{}), goOn: make(chan struct{})}
 	addr, end := served(t, API("desk", Methods(d)))

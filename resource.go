@@ -169,20 +169,20 @@ func Resource[T any](name string, store Store[T], opts ...ResourceOptions) APIPa
 	if len(opts) > 0 {
 		o = opts[len(opts)-1]
 	}
-	return resource{name, func(of APIOptions) (*rest.Resource, error) {
+	return resource{name, func(of APIOptions, m rest.Meter) (*rest.Resource, error) {
 		if o.Timeout == 0 {
 			o.Timeout = of.Timeout
 		}
 		return rest.New(name, store, &rest.Options{
 			Doc: o.Doc, MaxBody: of.MaxBody, MaxPage: o.MaxPage, MaxRequests: of.MaxRequests, Timeout: o.Timeout,
-			RequireMatch: o.RequireMatch, CacheControl: o.CacheControl, NewID: o.NewID, Origins: of.Origins, Logger: slogs.Default(),
+			RequireMatch: o.RequireMatch, CacheControl: o.CacheControl, NewID: o.NewID, Origins: of.Origins, Meter: m, Logger: slogs.Default(),
 		})
 	}}
 }
 
 type resource struct {
 	name string
-	make func(APIOptions) (*rest.Resource, error)
+	make func(APIOptions, rest.Meter) (*rest.Resource, error)
 }
 
 func (r resource) addTo(p *apiParts) { p.resources = append(p.resources, r) }
@@ -191,8 +191,9 @@ func (r resource) addTo(p *apiParts) { p.resources = append(p.resources, r) }
 func (p *apiParts) makeResources(a *api.API) (map[string]*rest.Resource, []web.Described, error) {
 	all := map[string]*rest.Resource{}
 	var described []web.Described
+	meter := p.observer.metrics.Named()
 	for _, one := range p.resources {
-		r, err := one.make(p.opts)
+		r, err := one.make(p.opts, meter)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -201,6 +202,7 @@ func (p *apiParts) makeResources(a *api.API) (map[string]*rest.Resource, []web.D
 			return nil, nil, fault.Text(fault.Conflict, "declare API", a.Name, "something else is at /"+one.name)
 		}
 		all[one.name] = r
+		meter.Cover(r.Requests())
 		described = append(described, r)
 	}
 	return all, described, nil

@@ -44,6 +44,50 @@ func (m *Metrics) Cover(a *api.API) {
 	}
 }
 
+// Named is the meter of requests that are no handlers of the API, as those of resources: they are known by their names. It is made by
+// Metrics.Named.
+type Named struct {
+	of     *Metrics
+	figure map[string]*figures
+}
+
+// Named returns a meter of no such request yet.
+func (m *Metrics) Named() *Named {
+	return &Named{m, map[string]*figures{"": m.all[0]}}
+}
+
+// Cover adds requests. It is called before the first of them.
+func (n *Named) Cover(requests []string) {
+	for _, name := range requests {
+		f := &figures{request: name}
+		n.figure[name] = f
+		n.of.all = append(n.of.all, f)
+	}
+}
+
+// Running notes that a request begins to be answered, 1, or has been, -1.
+func (n *Named) Running(request string, change int) {
+	if f := n.figure[request]; f != nil {
+		f.inFlight.Add(int64(change))
+	}
+}
+
+// Answered notes an answer that is there, and what its client waited for it. Of requests without a name only errors count.
+func (n *Named) Answered(request string, took time.Duration, err error) {
+	f := n.figure[request]
+	if f == nil || request == "" && err == nil {
+		return
+	}
+	f.answered(took, err)
+}
+
+// Refused notes a request that was answered with an error at once.
+func (n *Named) Refused(request string, err error) {
+	if f := n.figure[request]; f != nil {
+		f.count(err)
+	}
+}
+
 // bounds are those of the histogram, from what a handler of memory alone takes to the default timeout. Unit: seconds.
 var bounds = [...]float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
@@ -68,10 +112,13 @@ func (m *Metrics) Running(h *api.Handler, change int) {
 
 // Answered is as in api.Meter.
 func (m *Metrics) Answered(h *api.Handler, took time.Duration, err error) {
-	f := m.figure[h]
-	if f == nil {
-		return
+	if f := m.figure[h]; f != nil {
+		f.answered(took, err)
 	}
+}
+
+// answered counts an answer.
+func (f *figures) answered(took time.Duration, err error) {
 	f.count(err)
 	seconds, i := took.Seconds(), 0
 	for i < len(bounds) && seconds > bounds[i] {

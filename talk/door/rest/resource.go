@@ -39,7 +39,9 @@ type Options struct {
 	NewID func() string
 	// Origins are the origins whose web pages may call, "*" for any. Default: none but the server's own.
 	Origins []string
-	// Logger gets panics of the store. Default: none.
+	// Meter is told of requests. Default: nobody is.
+	Meter Meter
+	// Logger gets panics and failures of the store. Default: none.
 	Logger *slog.Logger
 }
 
@@ -66,6 +68,9 @@ func (o *Options) withDefaults() Options {
 	if out.NewID == nil {
 		out.NewID = NewID
 	}
+	if out.Meter == nil {
+		out.Meter = unmetered{}
+	}
 	if out.Logger == nil {
 		out.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -82,7 +87,8 @@ type Resource struct {
 	store   store
 	callers origin.Policy
 	slots   chan struct{} // holds an item for each request under way
-	traced  http.Handler  // answers, with a span
+	names   names
+	traced  http.Handler // answers, with a span
 }
 
 var goodName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
@@ -102,10 +108,11 @@ func New[T any](name string, s collection.Store[T], opts *Options) (*Resource, e
 	}
 	r := &Resource{name: name, opts: opts.withDefaults(), store: typed[T]{s}}
 	r.slots = make(chan struct{}, r.opts.MaxRequests)
+	r.names = namesOf(name)
 	r.traced = edge.Traced(http.HandlerFunc(r.request))
 	r.callers = origin.Policy{
-		Origins: r.opts.Origins, Methods: onItem + ", POST", Expose: "ETag, Link, Location",
-		Headers: "Authorization, Content-Type, Content-Encoding, If-Match, If-None-Match, Prefer, X-Request-Id, Traceparent",
+		Origins: r.opts.Origins, Methods: onItem + ", POST", Expose: "ETag, Link, Location, X-Request-Id, Retry-After",
+		Headers: "Authorization, Content-Type, Content-Encoding, If-Match, If-None-Match, Prefer, X-Request-Id, Traceparent, Tracestate",
 	}
 	var err error
 	if r.item, err = message.Of(item); err == nil {

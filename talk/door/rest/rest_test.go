@@ -1,8 +1,10 @@
 package rest_test
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -297,7 +299,7 @@ func TestResource_OtherOrigins(t *testing.T) {
 	c.want(c.ask("POST", "/notes", "title: x", forged...), 403, "a web page of another origin")
 	c.want(c.ask("GET", "/notes", "", forged...), 200, `{"items":[]}`)
 	c.want(c.put("/notes/a", `{"title":"x"}`, "Sec-Fetch-Site", "cross-site", "Origin", "https://example.org"), 201,
-		"Access-Control-Allow-Origin: https://example.org", "Access-Control-Expose-Headers: ETag, Link, Location")
+		"Access-Control-Allow-Origin: https://example.org", "Access-Control-Expose-Headers: ETag, Link, Location, X-Request-Id, Retry-After")
 	c.want(c.ask("OPTIONS", "/notes/a", "", "Origin", "https://example.org", "Access-Control-Request-Method", "PUT"), 204,
 		"Access-Control-Allow-Methods: GET, HEAD, PUT, PATCH, DELETE, OPTIONS, POST", "If-Match")
 }
@@ -314,7 +316,8 @@ func (b *broken) Get(ctx context.Context, id string) (collection.Item[Note], err
 
 func TestResource_AStoreThatFailsFailsItsRequestAlone(t *testing.T) {
 	s := &broken{}
-	c := serve(t, s, &rest.Options{Timeout: 100 * time.Millisecond})
+	var out bytes.Buffer
+	c := serve(t, s, &rest.Options{Timeout: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(&out, nil))})
 	for _, w := range []struct {
 		status int
 		text   string
@@ -326,7 +329,11 @@ func TestResource_AStoreThatFailsFailsItsRequestAlone(t *testing.T) {
 		{500, "EOF", func(context.Context) error { return io.ErrUnexpectedEOF }},
 	} {
 		s.fail = w.fail
+		out.Reset()
 		c.want(c.ask("GET", "/notes/a", ""), w.status, w.text)
+		if strings.Contains(out.String(), "resource=notes") != (w.status == 500) { // a kind that the store chose is an answer
+			t.Errorf("%s: it logs %q", w.text, out.String())
+		}
 		c.want(c.put("/notes/a", `{"title":"x"}`), w.status, w.text)
 		c.want(c.ask("GET", "/notes", ""), 200)
 	}

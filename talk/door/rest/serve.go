@@ -3,12 +3,15 @@ package rest
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/ground/trace"
 	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/door/problem"
 )
@@ -24,12 +27,14 @@ func (s *Resource) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.traced.
 
 func (s *Resource) request(w http.ResponseWriter, r *http.Request) {
 	s.callers.Allow(w, r)
-	defer s.recovered(w)
+	name, begun := s.nameOf(r), time.Now()
 	select {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	default:
-		problem.Write(w, fault.Text(fault.Busy, "answer", s.name, "too many requests are under way").WithHint("try again in a moment"))
+		err := fault.Text(fault.Busy, "answer", s.name, "too many requests are under way").WithHint("try again in a moment")
+		s.opts.Meter.Refused(name, err)
+		problem.Write(w, err)
 		return
 	}
 	if s.opts.Timeout > 0 {
@@ -37,18 +42,33 @@ func (s *Resource) request(w http.ResponseWriter, r *http.Request) {
 		defer cancel()
 		r = r.WithContext(ctx)
 	}
-	if err := s.serve(w, r); err != nil {
+	s.opts.Meter.Running(name, 1)
+	err := s.guarded(w, r)
+	s.opts.Meter.Running(name, -1)
+	s.opts.Meter.Answered(name, time.Since(begun), err)
+	if err != nil {
 		span.Of(r.Context()).Note(err)
 		problem.Write(w, err)
 	}
 }
 
-// recovered answers when the store has panicked.
-func (s *Resource) recovered(w http.ResponseWriter) {
-	if p := recover(); p != nil {
-		s.opts.Logger.Error("a store panicked", "resource", s.name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		problem.Write(w, fault.Text(fault.Internal, "answer", s.name, fmt.Sprintf("the store panicked: %v", p)))
+// guarded is serve with the panics of the store as errors.
+func (s *Resource) guarded(w http.ResponseWriter, r *http.Request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.tell(r, slog.LevelError, "a store panicked", slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
+			err = fault.Text(fault.Internal, "answer", s.name, fmt.Sprintf("the store panicked: %v", p))
+		}
+	}()
+	if err = s.serve(w, r); err != nil && problem.Of(err).Status == http.StatusInternalServerError {
+		s.tell(r, slog.LevelWarn, "a store failed", slog.Any("err", err))
 	}
+	return err
+}
+
+// tell logs what is wrong with the store, and by which request it was seen.
+func (s *Resource) tell(r *http.Request, level slog.Level, text string, more ...slog.Attr) {
+	s.opts.Logger.LogAttrs(r.Context(), level, text, append(more, slog.String("resource", s.name), slog.String("request_id", trace.RequestID(r.Context())))...)
 }
 
 func (s *Resource) serve(w http.ResponseWriter, r *http.Request) error {
