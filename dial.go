@@ -70,8 +70,11 @@ func AskNamed[Out, In any](ctx context.Context, to Asker, name string, in In) (o
 		*raw = r
 		return out, nil
 	}
-	want := reflect.TypeFor[Out]()
-	if got := r.Name[strings.LastIndexByte(r.Name, '.')+1:]; want.Kind() == reflect.Struct && got != want.Name() {
+	want, err := message.Of(reflect.TypeFor[Out]())
+	if err != nil {
+		return out, fault.New(fault.Invalid, "ask", name, err)
+	}
+	if got := r.Name[strings.LastIndexByte(r.Name, '.')+1:]; want.Go().Kind() == reflect.Struct && got != want.Name() {
 		return out, fault.Text(fault.Invalid, "ask", name, fmt.Sprintf("it was answered with a %s, not a %s", r.Name, want.Name()))
 	}
 	return out, r.Decode(&out)

@@ -44,6 +44,15 @@ func (d *desk) Closed(_ context.Context, reason string)        { d.note("closed:
 func (d *desk) Abandoned(_ context.Context, reason string)     { d.note("abandoned: " + reason) }
 func (d *desk) Add(_ context.Context, m addition) (Sum, error) { return Sum{m.A + m.B}, nil }
 
+func (d *desk) Pointed(_ context.Context, m addition) (*Sum, error) { return &Sum{m.A + m.B}, nil }
+func (d *desk) Listed(context.Context, addition) ([]Sum, error)     { return []Sum{{1}}, nil }
+func (d *desk) Several(_ context.Context, m addition) (several[Sum], error) {
+	return several[Sum]{[]Sum{{m.A + m.B}}}, nil
+}
+
+// several is a generic type.
+type several[T any] struct{ All []T }
+
 func (d *desk) Linger(ctx context.Context, _ Linger) (Note, error) {
 	s, ok := SessionOf(ctx)
 	if !ok {
@@ -102,6 +111,18 @@ func TestAPI_SessionsLiveWithTheService(t *testing.T) {
 	}
 	if _, err := AskNamed[Note](ctx, c, "Add", addition{}); KindOf(err) != Invalid || !strings.Contains(err.Error(), "desk.Sum, not a Note") {
 		t.Errorf("got %v", err)
+	}
+	if got, err := AskNamed[*Sum](ctx, c, "Pointed", addition{2, 2}); err != nil || *got != (Sum{4}) {
+		t.Errorf("a pointer: got %v, %v", got, err)
+	}
+	if got, err := AskNamed[Sum](ctx, c, "Pointed", addition{2, 2}); err != nil || got != (Sum{4}) {
+		t.Errorf("what a pointer is to: got %v, %v", got, err)
+	}
+	if got, err := AskNamed[several[Sum]](ctx, c, "Several", addition{2, 2}); err != nil || len(got.All) != 1 {
+		t.Errorf("a generic type: got %v, %v", got, err)
+	}
+	if raw, err := AskNamed[Reply](ctx, c, "Listed", addition{}); err != nil || raw.Name != "desk.[]Sum" {
+		t.Errorf("a list: got %v, %v", raw.Name, err)
 	}
 	var sum Sum
 	if raw, err := AskNamed[Reply](ctx, c, "Add", addition{1, 2}); err != nil || raw.Name != "desk.Sum" || raw.Decode(&sum) != nil || sum.Value != 3 {

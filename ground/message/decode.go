@@ -2,6 +2,7 @@ package message
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strconv"
@@ -50,8 +51,8 @@ func (d *decoder) syntax(err error) {
 	d.broken = true
 	var bad *jsontext.SyntacticError
 	switch {
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		d.problem("a name is there twice")
+	case errors.Is(err, jsontext.ErrDuplicateName) && errors.As(err, &bad):
+		d.problem(fmt.Sprintf("the name %.60q is there twice", shown(bad.JSONPointer.LastToken())))
 	case errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF):
 		d.problem("the JSON ends too early")
 	case errors.As(err, &bad):

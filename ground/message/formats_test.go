@@ -150,8 +150,9 @@ type generic[A, B any] struct {
 
 func TestName_IsAWordAlsoOfGenericTypes(t *testing.T) {
 	for want, got := range map[string]string{
-		"inner": of[inner](t).Name(), "genericinnernode": of[generic[inner, node]](t).Name(),
-		"genericintgenericRulestring": of[generic[int, generic[*Rule, string]]](t).Name(), "": of[[]int](t).Name(),
+		"inner": of[**inner](t).Name(), "genericinnernode": of[generic[inner, node]](t).Name(),
+		"genericintgenericRulestring": of[generic[int, generic[*Rule, string]]](t).Name(), "": of[struct{ X int }](t).Name(),
+		"[]int": of[[]int](t).Name(), "[]inner": of[[]*inner](t).Name(), "map[string][]inner": of[map[string][2]inner](t).Name(), "map[int]any": of[map[int]any](t).Name(),
 	} {
 		if got != want {
 			t.Errorf("got %s, want %s", got, want)
@@ -238,7 +239,7 @@ func TestFormats_SayWhatIsWrong(t *testing.T) {
 		{1, "<every/><every/>", "something follows"},
 		{1, head + "x</every>", `the text "x" is out of place`},
 		{1, head + "<id>x</id><no><deep/></no></every>", "id: must be a number, not a text; no: there is no such field"},
-		{1, head + "<id>1</id><id>2</id></every>", "a name is there twice"},
+		{1, head + "<id>1</id><id>2</id></every>", `the name "id" is there twice`},
 		{1, head + "<id><b/></id></every>", "id: <b> is out of place"},
 		{1, head + "<items><x/></items></every>", "items: want <item>, not <x>"},
 		{1, head + "<items><item><price>x</price></item></items></every>", "items[0].price: must be a number"},
@@ -255,7 +256,7 @@ func TestFormats_SayWhatIsWrong(t *testing.T) {
 
 		{2, "id 7", `the line "id 7" is not of the form`},
 		{2, "id: x\nno: 1", "id: must be a number, not a text; no: there is no such field"},
-		{2, "id: 1\nid: 2", "a name is there twice"},
+		{2, "id: 1\nid: 2", `the name "id" is there twice`},
 		{2, "color: blue", "color: must be one of red, green"},
 		{2, "items: [{\"price\":-1}]", "items[0].price: must be at least 0"},
 		{2, "\xff", "is not UTF-8"},

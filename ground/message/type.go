@@ -63,9 +63,13 @@ type field struct {
 // Go returns the type that it was made of.
 func (t *Type) Go() reflect.Type { return t.goType }
 
-// Name is the type's name as clients see it: that of the Go type, without its package. Page[main.Note] is PageNote.
+// Name is the type's name as clients see it: that of the Go type, without its package. Page[main.Note] is PageNote, *Note is Note, and lists and
+// maps, which have none of their own, are []Note and map[string]Note. Empty for a struct without a name.
 func (t *Type) Name() string {
 	name := t.goType.Name()
+	if name == "" {
+		return t.composed()
+	}
 	if !strings.Contains(name, "[") {
 		return name
 	}
@@ -75,6 +79,23 @@ func (t *Type) Name() string {
 		b.WriteString(part)
 	}
 	return b.String()
+}
+
+// composed is the name of a type that has none in Go.
+func (t *Type) composed() string {
+	switch t.kind {
+	case kindOptional:
+		return t.elem.Name()
+	case kindList, kindArray, kindSet:
+		return "[]" + t.elem.Name()
+	case kindObject, kindPairs:
+		return "map[" + t.key.Name() + "]" + t.elem.Name()
+	case kindBytes:
+		return "[]byte"
+	case kindAny:
+		return "any"
+	}
+	return ""
 }
 
 var (
