@@ -100,6 +100,7 @@ func (t *turn) answerLate() {
 			close(*over)
 		}
 	}()
+	t.api.tellOverdue(t.ctx, t.handler)
 	text := "the handler did not answer within " + t.api.Timeout(t.handler).String()
 	t.end(Reply{}, fault.Text(fault.Deadline, "answer", t.handler.Name, text), true)
 }

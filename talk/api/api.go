@@ -30,7 +30,7 @@ type Options struct {
 	Classes []*Class
 	// Meter is told of requests. Default: nobody is.
 	Meter Meter
-	// Logger gets panics, and each message at slogs.LevelObject. Default: none.
+	// Logger gets panics, errors that are not the client's, handlers that are late, and each message at slogs.LevelObject. Default: none.
 	Logger *slog.Logger
 }
 
@@ -71,10 +71,14 @@ func New(name string, handlers []*Handler, opts *Options) (*API, error) {
 			return nil, fault.Text(fault.Conflict, op, name, "two handlers answer "+h.Name)
 		}
 		for _, r := range h.Replies {
-			if other, ok := replies[r.Name()]; ok && other != r.Go() && r.Name() != "" {
+			is := r.Go()
+			for is.Kind() == reflect.Pointer {
+				is = is.Elem()
+			}
+			if other, ok := replies[r.Name()]; ok && other != is && is.Name() != "" {
 				return nil, fault.Text(fault.Conflict, op, name, "two types of replies are named "+r.Name())
 			}
-			replies[r.Name()] = r.Go()
+			replies[r.Name()] = is
 		}
 		a.byName[h.Name] = h
 		a.handlers = append(a.handlers, h)
@@ -151,15 +155,20 @@ func (a *API) Call(ctx context.Context, h *Handler, in reflect.Value) (Reply, er
 	}
 	a.running(h, 1)
 	defer func() { a.running(h, -1); <-a.slots }()
-	out, err := a.protected(ctx, h, in)
-	if err == nil {
-		return h.reply(out)
+	out, returned, err := a.protected(ctx, h, in)
+	r := Reply{}
+	if err != nil {
+		err = classified(h, err)
+	} else {
+		r, err = h.reply(out)
 	}
-	return Reply{}, classified(h, err)
+	if err != nil && returned {
+		a.tellFailed(ctx, h, err)
+	}
+	return r, err
 }
 
-func (a *API) protected(ctx context.Context, h *Handler, in reflect.Value) (out any, err error) {
-	returned := false
+func (a *API) protected(ctx context.Context, h *Handler, in reflect.Value) (out any, returned bool, err error) {
 	defer func() {
 		if returned {
 			return
@@ -174,8 +183,7 @@ func (a *API) protected(ctx context.Context, h *Handler, in reflect.Value) (out 
 		err = fault.Text(fault.Internal, "answer", h.Name, fmt.Sprintf("the handler panicked: %v", p))
 	}()
 	out, err = h.call(ctx, in)
-	returned = true
-	return out, err
+	return out, true, err
 }
 
 // classified gives an error of a handler a kind.

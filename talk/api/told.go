@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/ground/trace"
 )
@@ -27,6 +28,26 @@ func (a *API) tellSent(ctx context.Context, h *Handler, r Reply, err error) {
 	default:
 		a.event(ctx, slogs.Sent, "Sent "+r.Type.Name()+" to "+slogs.Peer(ctx))
 	}
+}
+
+// tellFailed logs an error that is the program's: neither what its client did wrong, nor a kind that it chose to say.
+func (a *API) tellFailed(ctx context.Context, h *Handler, err error) {
+	if kind := fault.KindOf(err); kind == fault.Internal || kind == fault.Remote {
+		a.warn(ctx, "a handler failed", h, slog.Any("err", err))
+	}
+}
+
+// tellOverdue logs that a handler is answered for, which may never return.
+func (a *API) tellOverdue(ctx context.Context, h *Handler) {
+	a.warn(ctx, "a handler does not answer, nor heed its context", h, slog.Duration("within", a.Timeout(h)))
+}
+
+func (a *API) warn(ctx context.Context, text string, h *Handler, more slog.Attr) {
+	all := []slog.Attr{slog.String("request", h.Name), more}
+	if id := trace.RequestID(ctx); id != "" {
+		all = append(all, slog.String("request_id", id))
+	}
+	a.opts.Logger.LogAttrs(ctx, slog.LevelWarn, text, all...)
 }
 
 // tellLate logs what a handler returned that was answered for already.

@@ -49,16 +49,19 @@ func TestAnswer_LogsMessages(t *testing.T) {
 			a.Refuse(ctx, name, errors.New("x: must be a number"))
 		}
 	}
+	failed := `? <00000010>sums - a handler failed request=Add err="cannot answer Add: below\nzero" request_id=me`
 	all()
-	if out.Len() > 0 {
-		t.Fatalf("below the level got %s", out.String())
+	if got := lines(&out); len(got) != 1 || got[0] != failed {
+		t.Fatalf("below the level got %q", got)
 	}
+	out.Reset()
 	level.Set(slogs.LevelObject) // and now it is told
 	all()
 	want := []string{
 		"< <00000010>sums - Received Add from <00000011> request_id=me",
 		"> <00000010>sums - Sent Sum to <00000011> request_id=me",
 		"< <00000010>sums - Received Add from <00000011> request_id=me",
+		failed,
 		`> <00000010>sums - Sent Faulted to <00000011> request_id=me request=Add err="cannot answer Add: below\nzero"`,
 		"< <00000010>sums - Received Add from <00000011> request_id=me",
 		`> <00000010>sums - Sent Faulted to <00000011> request_id=me request=Add err="99 is too much"`,
@@ -109,6 +112,7 @@ func TestAnswer_LogsALateHandlerAsItWas(t *testing.T) {
 		a.Answer(slogs.With(t.Context(), slogs.Object{Addr: 0x10, Name: "sums"}), h, reflect.New(reflect.TypeFor[Add]()).Elem(), x)
 		want := []string{
 			"< <00000010>sums - Received Add from <00000001>",
+			"? <00000010>sums - a handler does not answer, nor heed its context request=Add within=1s",
 			`> <00000010>sums - Sent Faulted to <00000001> request=Add err="cannot answer Add: the handler did not answer within 1s"`,
 			"< <00000010>sums - Dropped Sum request=Add",
 		}
