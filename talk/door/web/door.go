@@ -17,7 +17,8 @@ import (
 func New(a *api.API, opts *Options) http.Handler {
 	d := &door{api: a, opts: opts.withDefaults()}
 	d.callers = origin.Policy{
-		Origins: d.opts.Origins, Methods: "GET, HEAD, POST", Headers: "Content-Type, Content-Encoding, X-Request-Id, Traceparent",
+		Origins: d.opts.Origins, Methods: "GET, HEAD, POST", Expose: "X-Request-Id, Retry-After",
+		Headers: "Authorization, Content-Type, Content-Encoding, X-Request-Id, Traceparent, Tracestate",
 	}
 	return edge.Traced(d)
 }

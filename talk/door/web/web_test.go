@@ -328,8 +328,12 @@ func TestDoor_RefusesWhatIsTooMuchAtOnce(t *testing.T) {
 func TestDoor_LetsBrowsersCallFromWhereTheyMay(t *testing.T) {
 	s := start(t, &web.Options{Origins: []string{"https://good.example"}})
 	res, _ := ask(t, s, "OPTIONS", "/Multiply", "", "", "Origin", "https://good.example", "Access-Control-Request-Method", "POST")
-	if res.StatusCode != 204 || res.Header.Get("Access-Control-Allow-Origin") != "https://good.example" || res.Header.Get("Access-Control-Allow-Methods") == "" {
+	if res.StatusCode != 204 || res.Header.Get("Access-Control-Allow-Origin") != "https://good.example" || res.Header.Get("Access-Control-Allow-Methods") == "" ||
+		!strings.Contains(res.Header.Get("Access-Control-Allow-Headers"), "Authorization, ") {
 		t.Errorf("got %d %v", res.StatusCode, res.Header)
+	}
+	if res, _ = ask(t, s, "GET", "/Multiply", "", "", "Origin", "https://good.example"); res.Header.Get("Access-Control-Expose-Headers") != "X-Request-Id, Retry-After" {
+		t.Errorf("what a page may read: got %v", res.Header)
 	}
 	if res, _ = ask(t, s, "GET", "/Multiply", "", "", "Origin", "https://bad.example"); res.Header.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("got %v", res.Header)
