@@ -2,6 +2,8 @@ package become
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -125,5 +127,14 @@ func programName() string {
 	if err != nil {
 		return "program"
 	}
-	return strings.TrimSuffix(filepath.Base(path), ".exe")
+	return nameOfFile(path)
+}
+
+// nameOfFile is the name of the program in a file; one in a node's cache, whose name is its whole digest, is called as commands show it.
+func nameOfFile(path string) string {
+	name := strings.TrimSuffix(filepath.Base(path), ".exe")
+	if sum, err := hex.DecodeString(name); err == nil && len(sum) == sha256.Size {
+		return name[:12]
+	}
+	return name
 }

@@ -15,12 +15,13 @@ import (
 	"github.com/universal-server/become/ground/confine"
 	"github.com/universal-server/become/serve/manners"
 	"github.com/universal-server/become/serve/role"
+	"github.com/universal-server/become/talk/door/micro"
 )
 
 func (a *app) describeCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "describe NAME|PATH", Short: "Show what a name or a piece of code offers",
-		Long: `Show the functions and services of a deployed name, or how a service is to be served, with its history, or those of a .js or .ts
+		Long: `Show the functions and services of a deployed name, or what a service answers and how it is to be served, with its history, or those of a .js or .ts
 file, a Go package or an executable, which needs no fleet. --json gives the types as JSON Schema.
 A PATH without a slash or extension is told from a NAME by being there: write ./PATH to be sure.`,
 		Example: `  become describe square
@@ -43,7 +44,7 @@ A PATH without a slash or extension is told from a NAME by being there: write ./
 				return usage("a name is letters, digits, '_' and '-'", "%q is neither a name nor a file", what)
 			}
 			return a.with(ctx, kept, func(ctx context.Context, s *session) error {
-				return a.roleOr(ctx, s, what, func(_ *role.Store, r role.Role) error { return a.describeRole(r) }, func() error {
+				return a.roleOr(ctx, s, what, func(_ *role.Store, r role.Role) error { return a.describeRole(ctx, s, r) }, func() error {
 					d, err := describeName(ctx, s, what)
 					if err != nil {
 						return missing(ctx, s, what, wantsAny, err)
@@ -115,16 +116,34 @@ func (a *app) describe(d description) error {
 	return t.flush()
 }
 
+// requestsOf are those that a service answers at the bus, as APIs do; none if nobody is there.
+func requestsOf(ctx context.Context, s *session, name string) []string {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	all, err := micro.Requests(ctx, s.Bus(), name)
+	if err != nil {
+		return nil
+	}
+	return all
+}
+
 // describeRole tells what a service is and was.
-func (a *app) describeRole(r role.Role) error {
+func (a *app) describeRole(ctx context.Context, s *session, r role.Role) error {
+	requests := requestsOf(ctx, s, r.Name)
 	if a.json {
-		return a.printJSON(r)
+		return a.printJSON(struct {
+			role.Role
+			Requests []string `json:"requests,omitempty"`
+		}{r, requests})
 	}
 	w, spec := a.out, r.Now.Spec.WithDefaults()
 	fmt.Fprintf(w, "%s: service %s, %s, processes on each node: %d\n", r.Name, r.Now.What(), r.State, spec.Procs)
 	fmt.Fprintf(w, "deployed %s ago by %s\n", since(r.Now.Since), printable(r.Now.By, false))
 	for _, at := range spec.Listen {
 		fmt.Fprintf(w, "  listens at %s\n", printable(at, false))
+	}
+	if len(requests) > 0 {
+		fmt.Fprintf(w, "  answers %s\n", printable(strings.Join(requests, ", "), false))
 	}
 	if spec.Route != "" {
 		fmt.Fprintf(w, "  route %s\n", spec.Route)
