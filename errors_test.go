@@ -377,14 +377,3 @@ var outer = become.Func("outer", func(ctx context.Context, j job) (int, error) {
 	}
 	return hold.Call(ctx, f, j)
 })
-
-func TestProgram_OfANodesCacheHasAShortName(t *testing.T) {
-	const digest = "f71cb5e6d2ac5d5cfec83081cc9033545baf860d08ffe91ef5537014527730ef"
-	for path, want := range map[string]string{
-		"/bin/crunch": "crunch", `crunch.exe`: "crunch", "/home/cache/" + digest: "f71cb5e6d2ac", "/bin/" + digest[1:]: digest[1:], "cafe": "cafe",
-	} {
-		if got := nameOfFile(path); got != want {
-			t.Errorf("%s: got %s, want %s", path, got, want)
-		}
-	}
-}

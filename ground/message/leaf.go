@@ -13,6 +13,8 @@ type Leaf struct {
 	Doc string
 	// Kind is what its values are, for people: BOOL, NUMBER, TEXT, DURATION, TIME, JSON.
 	Kind string
+	// Choices are the values that its enum tag allows; none: any.
+	Choices []string
 
 	steps []*field
 }
@@ -31,7 +33,11 @@ func (t *Type) leaves(all []Leaf, before []*field) []Leaf {
 		for i, s := range steps {
 			names[i] = s.name
 		}
-		all = append(all, Leaf{Path: strings.Join(names, "."), Doc: f.doc, Kind: f.typ.base().word(), steps: steps})
+		leaf := Leaf{Path: strings.Join(names, "."), Doc: f.doc, Kind: f.typ.base().word(), steps: steps}
+		if f.rules != nil {
+			leaf.Choices = f.rules.enum
+		}
+		all = append(all, leaf)
 	}
 	return all
 }

@@ -162,7 +162,10 @@ func (l *loading) editor() error {
 	if l.opts.Edit == nil {
 		return fault.Text(fault.Invalid, "edit settings", l.program, "it has no editor").WithHint("edit " + l.out.File)
 	}
-	text, err := l.text()
+	text, err := l.broken, error(nil) // what is wrong is mended where it is seen
+	if text == "" {
+		text, err = l.text()
+	}
 	if err != nil {
 		return err
 	}
@@ -170,20 +173,30 @@ func (l *loading) editor() error {
 	if err != nil {
 		return fault.New(kindOf(err), "edit settings", l.program, err)
 	}
-	defer os.Remove(f.Name())
 	f.WriteString(text)
-	if err := f.Close(); err != nil {
-		return fault.New(kindOf(err), "edit settings", l.program, err)
+	err = f.Close()
+	if err == nil {
+		err = l.opts.Edit(f.Name())
 	}
-	if err := l.opts.Edit(f.Name()); err != nil {
+	if err != nil {
+		os.Remove(f.Name())
 		return fault.New(fault.Canceled, "edit settings", l.program, err)
 	}
-	data, err := os.ReadFile(f.Name())
+	return l.edited(f.Name())
+}
+
+// edited takes what the user has written in a file, which stays if it is wrong.
+func (l *loading) edited(file string) error {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return fault.New(kindOf(err), "edit settings", l.program, err)
 	}
 	l.v.Set(l.factory)
-	return l.read(data)
+	if err := update(l.typ, l.v, data, true); err != nil {
+		return fault.New(fault.Invalid, "take settings", file, err).WithHint("what is stored is as before; mend that file and take it: --settings \"$(cat " + file + ")\" --store-settings")
+	}
+	os.Remove(file)
+	return nil
 }
 
 // indent writes JSON as people read it.

@@ -73,6 +73,7 @@ type loading struct {
 	set     []setting // from the command line, in order
 	named   bool      // the file, by the command line
 	whole   string    // all of them as JSON, from the command line
+	broken  string    // what the file holds, if it is wrong and to be edited
 	dump    bool
 	store   bool
 	reset   bool
@@ -168,13 +169,12 @@ func (l *loading) file() error {
 	if err != nil {
 		return fault.New(kindOf(err), "read settings", l.out.File, err)
 	}
-	return l.read(data)
-}
-
-// read takes the text of a file.
-func (l *loading) read(data []byte) error {
-	if err := update(l.typ, l.v, data, true); err != nil {
-		return fault.New(fault.Invalid, "read settings", l.out.File, err).WithHint("mend it, or begin anew: --factory-reset --store-settings")
+	switch err := update(l.typ, l.v, data, true); {
+	case err == nil:
+	case l.edit:
+		l.broken = string(data)
+	default:
+		return fault.New(fault.Invalid, "read settings", l.out.File, err).WithHint("mend it: --edit-settings, or begin anew: --factory-reset --store-settings")
 	}
 	return nil
 }
@@ -274,7 +274,11 @@ func (l *loading) variable(leaf message.Leaf) string {
 func (l *loading) command() error {
 	for _, s := range l.set {
 		if err := s.leaf.Set(l.v, s.text); err != nil {
-			return fault.New(fault.Invalid, "read flag", s.flag, err).WithHint(l.program + " --help describes the settings")
+			hint := l.program + " --help describes the settings"
+			if s.leaf.Kind == "JSON" {
+				hint = "it is one JSON value, as in " + s.flag + "='[1, \"a\"]'"
+			}
+			return fault.New(fault.Invalid, "read flag", s.flag, err).WithHint(hint)
 		}
 	}
 	return nil
@@ -350,6 +354,9 @@ func (l *loading) usage() string {
 	var rows [][2]string
 	for _, leaf := range l.fields {
 		text := leaf.Doc
+		if len(leaf.Choices) > 0 {
+			text = strings.TrimPrefix(text+": "+strings.Join(leaf.Choices, ", "), ": ")
+		}
 		if now, err := leaf.Get(l.v); err == nil {
 			text = strings.TrimSpace(text + " (default " + now + ")")
 		}

@@ -18,10 +18,11 @@ type crunch struct {
 	Wait time.Duration
 	Loud bool
 	Tags []string
+	Mode string `enum:"fast,exact"`
 	TLS  struct{ Cert string }
 }
 
-func factory() crunch { return crunch{Host: "127.0.0.1", Port: 5051, Wait: time.Second} }
+func factory() crunch { return crunch{Host: "127.0.0.1", Port: 5051, Wait: time.Second, Mode: "fast"} }
 
 func load(t *testing.T, o settings.Options, args ...string) (crunch, settings.Outcome, error) {
 	t.Helper()
@@ -117,7 +118,7 @@ func TestLoad_AFileThatIsNamedIsThereOrStored(t *testing.T) {
 func TestLoad_NamesWhatIsWrong(t *testing.T) {
 	o := file(t)
 	for args, want := range map[string]string{
-		"--zork=1":          "cannot read flag --zork: there is no such setting; there is host, port, wait, loud, tags, tls.cert",
+		"--zork=1":          "cannot read flag --zork: there is no such setting; there is host, port, wait, loud, tags, mode, tls.cert",
 		"--port=many":       "cannot read flag --port: must be a whole number",
 		"--port=0":          "cannot read flag --port: must be at least 1",
 		"--port":            "cannot read flag --port: it needs a value",
@@ -170,13 +171,22 @@ func TestLoad_LetsTheUserEdit(t *testing.T) {
 	if c, _, err := load(t, o); err != nil || c.Port != 6000 {
 		t.Errorf("got %+v, %v", c, err)
 	}
-	o.Edit = func(path string) error { return os.WriteFile(path, []byte(`{"value":{"port":-1}}`), 0o600) }
-	if _, _, err := load(t, o, "--edit-settings"); fault.KindOf(err) != fault.Invalid {
+	t.Setenv("TMPDIR", t.TempDir())
+	wrong, edited := `{"value":{"port":-1}}`, ""
+	o.Edit = func(path string) error { edited = path; return os.WriteFile(path, []byte(wrong), 0o600) }
+	_, _, err := load(t, o, "--edit-settings")
+	if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), edited+": port: must be at least 1") {
 		t.Errorf("got %v", err)
 	}
-	o.Edit = func(string) error { return errors.New("no") }
+	if data, err := os.ReadFile(edited); err != nil || string(data) != wrong {
+		t.Errorf("what the user wrote is lost: %q, %v", data, err)
+	}
+	o.Edit = func(path string) error { edited = path; return errors.New("no") }
 	if _, _, err := load(t, o, "--edit-settings"); fault.KindOf(err) != fault.Canceled {
 		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(edited); err == nil {
+		t.Error("what nobody wrote is left behind")
 	}
 	o.Edit = nil
 	if _, _, err := load(t, o, "--edit-settings"); fault.KindOf(err) != fault.Invalid {
@@ -187,6 +197,33 @@ func TestLoad_LetsTheUserEdit(t *testing.T) {
 	}
 }
 
+func TestLoad_LetsTheUserEditWhatIsWrong(t *testing.T) {
+	o := file(t)
+	if _, _, err := load(t, o, "--store-settings"); err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range []string{`{"value":{"prot":6000}}`, `{"value":{`, `{"port":6000}`} {
+		if err := os.WriteFile(o.File, []byte(wrong), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := load(t, o); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%s: got %v", wrong, err)
+		}
+		o.Edit = func(path string) error {
+			if data, err := os.ReadFile(path); err != nil || string(data) != wrong {
+				t.Errorf("%s: the editor shows %q, %v", wrong, data, err)
+			}
+			return os.WriteFile(path, []byte(`{"value":{"port":6000}}`), 0o600)
+		}
+		if _, out, err := load(t, o, "--edit-settings"); err != nil || out.Text != "Ack()\n" {
+			t.Errorf("%s: got %+v, %v", wrong, out, err)
+		}
+		if c, _, err := load(t, o); err != nil || c.Port != 6000 || c.Host != "127.0.0.1" {
+			t.Errorf("%s: got %+v, %v", wrong, c, err)
+		}
+	}
+}
+
 func TestLoad_DescribesTheSettings(t *testing.T) {
 	o := file(t)
 	o.Doc = "Crunch numbers."
@@ -194,7 +231,7 @@ func TestLoad_DescribesTheSettings(t *testing.T) {
 	if err != nil || !out.Over {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Crunch numbers.", "--host TEXT", `where to listen (default "127.0.0.1"); CRUNCH_HOST`, "--tls.cert TEXT", "--dump-settings", o.File} {
+	for _, want := range []string{"Crunch numbers.", "--host TEXT", `where to listen (default "127.0.0.1"); CRUNCH_HOST`, "--tls.cert TEXT", `fast, exact (default "fast"); CRUNCH_MODE`, "--dump-settings", o.File} {
 		if !strings.Contains(out.Text, want) {
 			t.Errorf("no %q in\n%s", want, out.Text)
 		}
