@@ -21,9 +21,9 @@ type Meter interface {
 // unmetered is nobody.
 type unmetered struct{}
 
-func (unmetered) Running(string, int)                    {}
+func (unmetered) Running(string, int)                   {}
 func (unmetered) Answered(string, time.Duration, error) {}
-func (unmetered) Refused(string, error)                  {}
+func (unmetered) Refused(string, error)                 {}
 
 // names are the requests that there are, by their methods. A HEAD is a GET.
 type names struct{ onCollection, onItem map[string]string }
