@@ -44,11 +44,7 @@ func (a *app) connect(ctx context.Context, n need) (*session, error) {
 
 func (a *app) connectWith(ctx context.Context, n need, workers int) (*session, error) {
 	dir := a.homeDir()
-	url := a.url
-	if url == "" && !a.homeSet {
-		url = os.Getenv(fleet.EnvURL)
-	}
-	if url != "" {
+	if url := a.givenURL(); url != "" {
 		return a.join(ctx, url, dir)
 	}
 	// A node may come or go while we look for it.
@@ -69,7 +65,7 @@ func (a *app) connectWith(ctx context.Context, n need, workers int) (*session, e
 		case ended:
 			return nil, fault.New(fault.Lost, "find fleet", "", errGone)
 		case n == running:
-			return nil, fault.Text(fault.NotFound, "find fleet", "", "no node is running in "+dir).WithHint("start one with: become up")
+			return nil, noNode(dir)
 		default:
 			s, err = a.embed(ctx, dir, workers)
 		}
@@ -87,6 +83,18 @@ func (a *app) connectWith(ctx context.Context, n need, workers int) (*session, e
 		case <-ctx.Done():
 		}
 	}
+}
+
+// givenURL is the address of the bus that the user gave; empty if none was given.
+func (a *app) givenURL() string {
+	if a.url == "" && !a.homeSet {
+		return os.Getenv(fleet.EnvURL)
+	}
+	return a.url
+}
+
+func noNode(dir string) error {
+	return fault.Text(fault.NotFound, "find fleet", "", "no node is running in "+dir).WithHint("start one with: become up")
 }
 
 // passing reports whether an error may be one of a node that is just starting or stopping.

@@ -113,23 +113,11 @@ func (a *app) selected(ctx context.Context, s *session, chosen selection) ([]str
 	if chosen.plain() {
 		return chosen.of(nil)
 	}
-	var all []string
-	functions, err := s.Names(ctx)
+	all, err := takeInventory(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range functions {
-		all = append(all, d.Name)
-	}
-	roles, err := role.Open(ctx, s.Bus())
-	if err != nil {
-		return nil, err
-	}
-	services, err := roleNames(ctx, roles)
-	if err != nil {
-		return nil, err
-	}
-	return chosen.of(append(all, services...))
+	return chosen.of(all.names(wantsAny))
 }
 
 func roleNames(ctx context.Context, roles *role.Store) (names []string, err error) {

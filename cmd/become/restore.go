@@ -94,24 +94,24 @@ func (r *restoring) all(ctx context.Context, wait bool) error {
 
 // refuse says what is in the way, before anything is done.
 func (r *restoring) refuse(ctx context.Context) error {
-	names, services, err := r.there(ctx)
+	there, err := takeInventory(ctx, r.session)
 	if err != nil {
 		return err
 	}
 	var same, other []string
-	look := func(name string, mine, theirs map[string]bool) {
+	look := func(name string, mine, theirs bool) {
 		switch {
-		case theirs[name]:
+		case theirs:
 			other = append(other, name)
-		case mine[name] && !r.replace:
+		case mine && !r.replace:
 			same = append(same, name)
 		}
 	}
 	for _, d := range r.in.Names {
-		look(d.Name, names, services)
+		look(d.Name, there.code(d.Name) != nil, there.service(d.Name) != nil)
 	}
 	for _, one := range r.in.Roles {
-		look(one.Name, services, names)
+		look(one.Name, there.service(one.Name) != nil, there.code(one.Name) != nil)
 	}
 	switch {
 	case len(other) > 0:
@@ -120,22 +120,6 @@ func (r *restoring) refuse(ctx context.Context) error {
 		return fault.Text(fault.Conflict, "restore", strings.Join(same, ", "), "it is there already").WithHint("--replace lets it become what the archive holds")
 	}
 	return nil
-}
-
-func (r *restoring) there(ctx context.Context) (names, services map[string]bool, err error) {
-	names, services = map[string]bool{}, map[string]bool{}
-	all, err := r.Names(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, d := range all {
-		names[d.Name] = true
-	}
-	list, err := roleNames(ctx, r.roles)
-	for _, name := range list {
-		services[name] = true
-	}
-	return names, services, err
 }
 
 // name points a name at its code.

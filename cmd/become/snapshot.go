@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/universal-server/become/cmd/become/archive"
-	"github.com/universal-server/become/serve/role"
 )
 
 func (a *app) snapshotCommand() *cobra.Command {
@@ -48,16 +47,11 @@ func (a *app) snapshot(ctx context.Context, s *session, path string) error {
 // fleetNow is what the fleet is now, without what it was before.
 func fleetNow(ctx context.Context, s *session) (f archive.Fleet, err error) {
 	f.Taken, f.By = time.Now().UTC(), me()
-	roles, err := role.Open(ctx, s.Bus())
+	all, err := takeInventory(ctx, s)
 	if err != nil {
 		return f, err
 	}
-	if f.Roles, err = roles.List(ctx); err != nil {
-		return f, err
-	}
-	if f.Names, err = s.Names(ctx); err != nil {
-		return f, err
-	}
+	f.Roles, f.Names = all.services, all.functions
 	digests := map[string]bool{"": true}
 	add := func(digest string) error {
 		if digests[digest] {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
@@ -50,7 +49,7 @@ API and see how it does ($SRV.PING, $SRV.INFO, $SRV.STATS), and nothing else, un
 			return err
 		},
 	}
-	cmd.Flags().DurationVar(&lasts, "for", lasts, "how `long` it is good, as in 30m or 8h")
+	cmd.Flags().DurationVar(&lasts, "for", lasts, "how `long` it is good, as in 30m or 8h; up to the next full second")
 	return cmd
 }
 
@@ -69,13 +68,13 @@ func (a *app) ticket(lasts time.Duration) (c natsContext, err error) {
 		return c, fault.Text(fault.Invalid, op, fmt.Sprintf("%.100q", at), "want an address as in nats://127.0.0.1:4222")
 	}
 	if ip := net.ParseIP(u.Hostname()); (ip == nil || !ip.IsLoopback()) && u.Hostname() != "localhost" {
-		return c, fault.Text(fault.Invalid, op, at, "the bus speaks the fleet's own TLS there, which no other program knows").WithHint("become call asks services from everywhere")
+		return c, fault.Text(fault.Invalid, op, u.Redacted(), "the bus speaks the fleet's own TLS there, which no other program knows").WithHint("become call asks services from everywhere")
 	}
 	k, err := fleet.ReadKey(a.keyFor(a.homeDir()))
 	if err != nil {
 		return c, err
 	}
-	id, expires := strings.ToLower(rand.Text()[:10]), time.Now().Add(lasts).UTC().Truncate(time.Second)
+	id, expires := strings.ToLower(rand.Text()[:10]), expiry(time.Now(), lasts)
 	return natsContext{
 		Description: "services of become, until " + expires.Format(time.RFC3339), URL: at,
 		Token:       k.Ticket(key.Claims{Role: key.RoleCaller, ID: id, Expires: expires}),
@@ -83,18 +82,20 @@ func (a *app) ticket(lasts time.Duration) (c natsContext, err error) {
 	}, nil
 }
 
+// expiry is when a ticket expires that is good for so long: tickets are for whole seconds, and this one is not to be too short.
+func expiry(now time.Time, lasts time.Duration) time.Time {
+	return now.Add(lasts + time.Second - 1).UTC().Truncate(time.Second)
+}
+
 // busAt is the address of the fleet's bus, as far as it is known without asking anybody.
 func (a *app) busAt() (string, error) {
-	if a.url != "" {
-		return a.url, nil
-	}
-	if u := os.Getenv(fleet.EnvURL); u != "" && !a.homeSet {
+	if u := a.givenURL(); u != "" {
 		return u, nil
 	}
 	dir := a.homeDir()
 	contact, ok, err := home.Find(dir)
 	if err == nil && !ok {
-		err = fault.Text(fault.NotFound, "find fleet", "", "no node is running in "+dir).WithHint("start one with: become up")
+		err = noNode(dir)
 	}
 	return contact.URL, err
 }

@@ -56,9 +56,17 @@ func notConnected(url string, err error) error {
 	return wrong("connect to", url, fault.Reason(err))
 }
 
-// shown is an address without a password.
+// shown is an address, or several of them, without passwords. A password may have an @ itself.
 func shown(id string) string {
-	return id[strings.Index(id, "@")+1:]
+	all := strings.Split(id, ",")
+	for i, one := range all {
+		scheme, rest, ok := strings.Cut(one, "://")
+		if !ok { // not an address each: there is a comma in a password, or something else is meant
+			return id[strings.LastIndex(id, "@")+1:]
+		}
+		all[i] = scheme + "://" + rest[strings.LastIndex(rest, "@")+1:]
+	}
+	return strings.Join(all, ",")
 }
 
 // plain is what the server said, without codes.
