@@ -21,6 +21,8 @@
 //   - A sink holds one line of at most [MaxLine] bytes in memory. Above its budget it drops
 //     whole lines and says how many; it never makes a process wait for longer than
 //     a write to the disk takes.
+//   - A window of times holds each line of that time, also when the clock was set meanwhile. A segment that is full ends with the times of its
+//     lines, so that a reader of the last five minutes does not go through a gigabyte.
 //   - A reader that takes pages ([Store.Page]) holds nothing open between two of them, and misses only what was deleted.
 //   - When the disk is full lines are lost, and the first line after says how many.
 //

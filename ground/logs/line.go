@@ -1,6 +1,7 @@
 package logs
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 )
@@ -50,4 +51,17 @@ func parse(b []byte) (Line, bool) {
 	var l Line
 	err := json.Unmarshal(b, &l)
 	return l, err == nil && !l.Time.IsZero()
+}
+
+// timeOf reads the time of a record, which is written first, and nothing else of it where it can.
+func timeOf(b []byte) (time.Time, bool) {
+	if rest, ok := bytes.CutPrefix(b, []byte(`{"time":"`)); ok {
+		if text, _, ok := bytes.Cut(rest, []byte{'"'}); ok {
+			if t, err := time.Parse(time.RFC3339Nano, string(text)); err == nil && !t.IsZero() {
+				return t, true
+			}
+		}
+	}
+	l, ok := parse(b)
+	return l.Time, ok
 }

@@ -4,24 +4,22 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
-	"os"
-	"path/filepath"
-	"time"
 )
 
 const (
 	// pageScan is how much of the log one page looks at: whoever waits for it hears something soon.
 	pageScan   = 8 << 20
 	pageWindow = 1 << 20 // of that, at a time; more than a record
-	// clockStep is how far a clock may have been set back within a segment.
-	clockStep = time.Minute
 )
 
 // Position is a place between two lines of a store. The zero value is before the first.
 type Position struct {
 	Segment uint64 `json:"segment"`
 	Offset  int64  `json:"offset"`
+}
+
+func (p Position) before(q Position) bool {
+	return p.Segment < q.Segment || p.Segment == q.Segment && p.Offset < q.Offset
 }
 
 // Page calls f with the lines that q selects from a position on, oldest first, until f returns false, which takes its line
@@ -32,14 +30,11 @@ func (s *Store) Page(ctx context.Context, q Query, from Position, f func(Line) b
 	if v.closed {
 		return from, false, errClosed()
 	}
+	next = from
 	p := pager{s: s, q: &q, f: f, left: pageScan}
 	for i := range v.segs {
 		g := &v.segs[i]
-		if g.num < from.Segment {
-			continue
-		}
-		s.estimate(g)
-		if g.outside(&q) {
+		if g.num < from.Segment || s.outside(g, &q) {
 			continue
 		}
 		off := int64(0)
@@ -65,6 +60,10 @@ type pager struct {
 
 // segment goes through a segment and returns how far; full when the page is.
 func (p *pager) segment(ctx context.Context, g *segment, off int64) (end int64, full bool, err error) {
+	whole := off == 0
+	if whole && p.left < min(g.size, pageScan) {
+		return 0, true, nil // the next page goes through all of it, and learns its times
+	}
 	for off < g.size {
 		if err := ctx.Err(); err != nil {
 			return off, false, readError(err)
@@ -85,10 +84,18 @@ func (p *pager) segment(ctx context.Context, g *segment, off int64) (end int64, 
 		p.left -= int64(len(data))
 		for b := range bytes.Lines(data) {
 			off += int64(len(b))
-			if l, ok := parse(b); ok && p.q.selects(l) && !p.f(l) {
+			l, ok := parse(b)
+			if !ok {
+				continue
+			}
+			g.note(l.Time)
+			if p.q.selects(l) && !p.f(l) {
 				return off, true, nil
 			}
 		}
+	}
+	if whole {
+		p.s.learn(g)
 	}
 	return off, false, nil
 }
@@ -106,50 +113,4 @@ func (g *segment) window(dir string, off, most int64) ([]byte, error) {
 		data = data[:whole]
 	}
 	return data, nil
-}
-
-// estimate times a segment that was found when the store was opened, by its first and its last line: a gigabyte is not read
-// for the last five minutes of it.
-func (s *Store) estimate(g *segment) {
-	if g.timed || g.size == 0 {
-		return
-	}
-	head, err := g.window(s.dir, 0, min(g.size, maxRecord))
-	if err != nil {
-		return
-	}
-	tail, err := g.tail(s.dir)
-	if err != nil {
-		return
-	}
-	seen := segment{num: g.num, size: g.size}
-	for _, part := range [][]byte{head, tail} {
-		for b := range bytes.Lines(part) {
-			if l, ok := parse(b); ok {
-				seen.note(l.Time.Add(-clockStep))
-				seen.note(l.Time.Add(clockStep))
-			}
-		}
-	}
-	if seen.first.IsZero() {
-		return
-	}
-	s.learn(&seen)
-	g.first, g.last, g.timed = seen.first, seen.last, true
-}
-
-// tail returns the end of a segment, from the middle of a line on.
-func (g *segment) tail(dir string) ([]byte, error) {
-	f, err := os.Open(filepath.Join(dir, segmentName(g.num)))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	off := max(0, g.size-maxRecord)
-	data := make([]byte, g.size-off)
-	n, err := f.ReadAt(data, off)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return data[:n], err
 }

@@ -12,8 +12,8 @@ import (
 // view is the log as it was at one moment.
 type view struct {
 	segs    []segment
-	end     position
-	deleted position
+	end     Position
+	deleted Position
 	changed <-chan struct{} // closed when there is more
 	closed  bool
 }
@@ -30,7 +30,7 @@ func (s *Store) look() view {
 		v.segs = append(v.segs, *g)
 	}
 	last := v.segs[len(v.segs)-1]
-	v.end = position{last.num, last.size}
+	v.end = Position{last.num, last.size}
 	return v
 }
 
@@ -42,12 +42,12 @@ func (s *Store) Read(ctx context.Context, q Query, f func(Line) error) error {
 	if v.closed {
 		return errClosed()
 	}
-	_, err := s.readView(ctx, v, &q, func(l Line, _ position) error { return f(l) })
+	_, err := s.readView(ctx, v, &q, func(l Line, _ Position) error { return f(l) })
 	return err
 }
 
 // each is called with a line and where it ends.
-type each func(Line, position) error
+type each func(Line, Position) error
 
 // Follow does what Read does and goes on with each new line that q selects,
 // until ctx ends or q.Until has passed: then it returns nil. Other ends are an
@@ -61,7 +61,7 @@ func (s *Store) Follow(ctx context.Context, q Query, f func(Line) error) error {
 func (s *Store) FollowFrom(ctx context.Context, q Query, from *Position, f func(Line, Position) error) error {
 	s.countFollower(1)
 	defer s.countFollower(-1)
-	err := s.follow(ctx, &q, from, func(l Line, p position) error { return f(l, Position{p.num, p.off}) })
+	err := s.follow(ctx, &q, from, f)
 	if ctx.Err() != nil && (err == nil || fault.KindOf(err) == fault.KindOf(ctx.Err())) {
 		return nil
 	}
@@ -119,19 +119,19 @@ func (s *Store) begin(ctx context.Context, v view, q *Query, at *Position, f eac
 	if at == nil {
 		return s.readView(ctx, v, q, f)
 	}
-	from := position{at.Segment, at.Offset}
+	from := *at
 	if v.end.before(from) { // a power cut took what was behind it
 		from = v.end
 	}
 	lost, err = s.forward(ctx, v, from, q, f)
-	return lost || from.before(v.deleted) || from.num > 0 && from.num < v.segs[0].num, err
+	return lost || from.before(v.deleted) || from.Segment > 0 && from.Segment < v.segs[0].num, err
 }
 
 func (s *Store) readView(ctx context.Context, v view, q *Query, f each) (lost bool, err error) {
 	if q.Count < 0 {
 		return false, nil
 	}
-	var from position
+	var from Position
 	if q.Count > 0 {
 		if from, err = s.newest(ctx, v, q); err != nil {
 			return false, err
@@ -142,15 +142,15 @@ func (s *Store) readView(ctx context.Context, v view, q *Query, f each) (lost bo
 
 // forward calls f with the selected lines from a position on. lost is set when
 // segments were deleted before they could be read.
-func (s *Store) forward(ctx context.Context, v view, from position, q *Query, f each) (lost bool, err error) {
+func (s *Store) forward(ctx context.Context, v view, from Position, q *Query, f each) (lost bool, err error) {
 	for i := range v.segs {
 		g := &v.segs[i]
-		if g.num < from.num || g.outside(q) {
+		if g.num < from.Segment || s.outside(g, q) {
 			continue
 		}
 		off := int64(0)
-		if g.num == from.num {
-			off = from.off
+		if g.num == from.Segment {
+			off = from.Offset
 		}
 		data, err := s.load(ctx, g, off)
 		if errors.Is(err, errDeleted) {
@@ -183,7 +183,7 @@ func (s *Store) deliver(ctx context.Context, g *segment, data []byte, off int64,
 		if err := ctx.Err(); err != nil {
 			return readError(err)
 		}
-		if err := f(l, position{g.num, off}); err != nil {
+		if err := f(l, Position{g.num, off}); err != nil {
 			return err
 		}
 	}
@@ -195,16 +195,16 @@ func (s *Store) deliver(ctx context.Context, g *segment, data []byte, off int64,
 
 // newest returns where the oldest of the newest q.Count selected lines begins.
 // It goes backwards, so that asking for ten lines of a gigabyte reads one segment.
-func (s *Store) newest(ctx context.Context, v view, q *Query) (position, error) {
+func (s *Store) newest(ctx context.Context, v view, q *Query) (Position, error) {
 	left := q.Count
 	for i := len(v.segs) - 1; i >= 0; i-- {
 		g := &v.segs[i]
-		if g.outside(q) {
+		if s.outside(g, q) {
 			continue
 		}
 		data, err := s.load(ctx, g, 0)
 		if err != nil && !errors.Is(err, errDeleted) {
-			return position{}, err
+			return Position{}, err
 		}
 		for end := len(data); end > 0; {
 			begin := bytes.LastIndexByte(data[:end-1], '\n') + 1
@@ -215,13 +215,13 @@ func (s *Store) newest(ctx context.Context, v view, q *Query) (position, error) 
 				}
 			}
 			if left == 0 {
-				return position{g.num, int64(begin)}, nil
+				return Position{g.num, int64(begin)}, nil
 			}
 			end = begin
 		}
 		s.learn(g)
 	}
-	return position{}, nil
+	return Position{}, nil
 }
 
 // learn remembers the times of a segment a reader went through completely.

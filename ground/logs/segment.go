@@ -17,10 +17,11 @@ import (
 type segment struct {
 	num  uint64
 	size int64
-	// The times of its lines lie within first and last if timed is set. A segment
-	// found at Open is timed by the first reader that goes through it.
+	// The times of its lines lie within first and last if timed is set: never by a guess. A segment found at Open is timed by its
+	// seal, or by the first reader that goes through it.
 	first, last time.Time
 	timed       bool
+	sealed      bool // its last record is a seal; of the segment that is written to
 }
 
 func segmentName(num uint64) string { return fmt.Sprintf("%016d.log", num) }
@@ -67,7 +68,7 @@ func listSegments(dir string) ([]*segment, error) {
 	return segs, nil
 }
 
-// openTail opens the newest segment for appending and drops a torn last record.
+// openTail opens the newest segment for appending, drops a torn last record and times the rest.
 func openTail(dir string, g *segment) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, segmentName(g.num)), os.O_RDWR|os.O_APPEND, 0o600)
 	if err != nil {
@@ -80,6 +81,12 @@ func openTail(dir string, g *segment) (*os.File, error) {
 			err = f.Truncate(whole)
 		}
 		g.size = whole
+		for b := range bytes.Lines(data[:whole]) {
+			if t, ok := timeOf(b); ok {
+				g.note(t)
+			}
+		}
+		g.timed = true
 	}
 	if err != nil {
 		f.Close()

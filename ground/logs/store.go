@@ -25,7 +25,7 @@ const (
 type Options struct {
 	// MaxBytes bounds the sum of all segments. Unit: bytes. Defaults to 1 GiB.
 	MaxBytes int64
-	// SegmentBytes is the size of one segment, the unit of deletion; at most 64 MiB.
+	// SegmentBytes is the size of one segment, the unit of deletion, but for the times of its lines, which are its last record; at most 64 MiB.
 	// Defaults to 8 MiB or a 16th of MaxBytes, the smaller.
 	SegmentBytes int64
 	// SinkRate is how much a sink accepts for ever, and SinkBurst how much at once. Each
@@ -74,7 +74,7 @@ type Store struct {
 	segs    []*segment // oldest first, never empty; the last one is written to
 	file    *os.File   // the last segment
 	total   int64      // sum of the segments' sizes
-	deleted position   // end of the newest deleted segment
+	deleted Position   // end of the newest deleted segment
 	buf     bytes.Buffer
 	waiting []record // the records in buf
 	lost    int      // lines that could not be written and were not told of yet
@@ -90,16 +90,6 @@ type record struct {
 	size  int
 	time  time.Time
 	lines int // that are lost with it: one, or those it tells the loss of
-}
-
-// position is a place in the log.
-type position struct {
-	num uint64
-	off int64
-}
-
-func (p position) before(q position) bool {
-	return p.num < q.num || p.num == q.num && p.off < q.off
 }
 
 // Open opens the log in dir, which it creates. opts may be nil.
@@ -268,6 +258,7 @@ func (s *Store) failLocked(err error) {
 func (s *Store) writeLocked() error {
 	n, bytes := s.fittingLocked()
 	if n == 0 {
+		s.sealLocked()
 		return s.rollLocked()
 	}
 	if err := s.makeRoomLocked(int64(bytes)); err != nil {
@@ -281,6 +272,7 @@ func (s *Store) writeLocked() error {
 	if g.size == 0 {
 		g.timed = true
 	}
+	g.sealed = false
 	for _, r := range s.waiting[:n] {
 		g.note(r.time)
 	}
@@ -342,14 +334,21 @@ func (s *Store) makeRoomLocked(need int64) error {
 				return err
 			}
 		}
-		g := s.segs[0]
-		if err := os.Remove(filepath.Join(s.dir, segmentName(g.num))); err != nil && !os.IsNotExist(err) {
+		if err := s.deleteOldestLocked(); err != nil {
 			return err
 		}
-		s.segs = s.segs[1:]
-		s.total -= g.size
-		s.deleted = position{g.num, g.size}
 	}
+	return nil
+}
+
+func (s *Store) deleteOldestLocked() error {
+	g := s.segs[0]
+	if err := os.Remove(filepath.Join(s.dir, segmentName(g.num))); err != nil && !os.IsNotExist(err) {
+		return err
+	}
+	s.segs = s.segs[1:]
+	s.total -= g.size
+	s.deleted = Position{g.num, g.size}
 	return nil
 }
 
