@@ -70,7 +70,7 @@ func (v *served) configure(ctx context.Context, r role.Role) (taken bool, err er
 	switch {
 	case fault.KindOf(err) == fault.Invalid && err != nil: // refused
 		return false, v.takeBack(ctx, r, err)
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || fault.KindOf(err) == fault.Canceled):
 		return false, err
 	case err != nil: // who starts anew may do better
 		v.s.n.opts.Logger.Warn("settings are not taken live", "role", v.name, "err", err)

@@ -80,6 +80,10 @@ func (r *reading) all() error {
 	if t := r.trying(r.Trying); err == nil && t != nil {
 		r.k.watchTryingLocked(t)
 	}
+	if err == nil && r.Owed && r.k.current != nil {
+		r.k.owed = r.k.orderLocked(r.k.current, r.k.current.settings.value)
+		r.k.settleLaterLocked(r.k.current, r.k.owed)
+	}
 	return err
 }
 
@@ -87,7 +91,8 @@ func (r *reading) trying(st *tryingState) *trying {
 	if st == nil || r.k.current == nil {
 		return nil
 	}
-	t := &trying{g: r.k.current, was: st.Was, before: r.trying(st.Before), trial: trial{most: r.k.opts.MaxDeaths, deaths: st.Deaths}, until: st.Until}
+	t := &trying{g: r.k.current, was: st.Was, before: r.trying(st.Before), until: st.Until}
+	t.trial = trial{most: r.k.opts.MaxDeaths, deaths: st.Deaths, err: unmarshal(st.Err)}
 	if string(t.was) == "null" { // as JSON has none
 		t.was = nil
 	}
@@ -97,7 +102,8 @@ func (r *reading) trying(st *tryingState) *trying {
 // keeper reads what belongs to no slot.
 func (r *reading) keeper() (err error) {
 	k := r.k
-	k.last, k.procs, k.paused, k.report, k.orders, k.undone = r.Last, r.Procs, r.Paused, r.Report, r.Orders, r.Undone
+	k.last, k.procs, k.paused, k.report = r.Last, r.Procs, r.Paused, r.Report
+	k.orders, k.undone, k.logLevel = r.Orders, r.Undone, r.LogLevel
 	for _, text := range r.Unproven {
 		k.unproven = append(k.unproven, errors.New(text))
 	}
@@ -214,6 +220,7 @@ func (r *reading) life(s *slot, st *lifeState) (*life, error) {
 	if l.stdout != nil {
 		stdout = l.stdout
 	}
+	s.begun = true
 	child, err := process.Adopt(st.Child, r.in, stdout, l.words)
 	if err != nil {
 		closeAll(l.stdout, l.stderr)

@@ -34,59 +34,89 @@ func (k *Keeper) liveLocked() bool {
 	return len(k.serving) > 0
 }
 
+// change is a change of settings under way.
+type change struct {
+	asked  uint64 // which of those that were asked for
+	g      *generation
+	was    json.RawMessage // the settings before
+	before *trying         // what is on trial; nil for none
+}
+
 // Configure gives the processes that serve other settings while they run, and returns when all have taken them. Those that are started
-// later have them too. When one refuses them, or fails, all get the old ones again. The settings are on probation then, as a new generation
-// is: when more than MaxDeaths processes die in that time all get the old ones again, Status.Report says why and Status.Undone counts it.
+// later have them too. When one refuses them, or fails, all get the old ones again; who does not take those is replaced. The settings are
+// on probation then, as a new generation is: when more than MaxDeaths processes die in that time all get the old ones again,
+// Status.Report says why and Status.Undone counts it. The newest change wins: one that is not done when another is asked for has failed.
 //
 // Errors: fault.Invalid with the reason when a process refuses the settings, fault.Conflict when they do not take any while
-// they run, see Status.Live, fault.Lost when one dies, fault.Deadline when one does not answer within StartWithin,
-// fault.NotFound before the first Deploy, and those of ctx.
+// they run, see Status.Live, fault.Lost when one dies, fault.Deadline when one does not answer within StartWithin, fault.Canceled when
+// it is overtaken by a newer change, fault.NotFound before the first Deploy, and those of ctx. It waits until all have the old settings, but
+// not when ctx has ended or another operation waits: then that is seen to later.
 func (k *Keeper) Configure(ctx context.Context, value json.RawMessage) error {
 	const op = "configure"
 	if len(value) > maxSettings || len(value) > 0 && !json.Valid(value) {
 		return fault.Text(fault.Invalid, op, "", fmt.Sprintf("the settings are not JSON of at most %d bytes", maxSettings))
 	}
+	asked := k.ask()
 	end, err := k.operate(ctx, op)
 	if err != nil {
 		return err
 	}
 	defer end()
-	k.mu.Lock()
-	live, g := k.liveLocked(), k.current
-	was := g.settings.value
-	k.mu.Unlock()
-	if !live {
-		return fault.Text(fault.Conflict, op, "", "not all processes take settings while they run").WithHint("deploy it with the settings")
-	}
-	k.mu.Lock()
-	before := k.trying // they stand no probation any more, or stand it again
-	k.trying = nil
-	k.mu.Unlock()
-	err = k.order(ctx, g, value)
-	k.mu.Lock()
+	c, err := k.change(asked)
 	if err == nil {
-		k.report = ""
-		k.tryLocked(&trying{g: g, was: was, before: before.left(time.Now())})
-	} else if before != nil {
-		k.tryLocked(before)
+		err = k.order(ctx, c, value)
 	}
-	k.mu.Unlock()
 	if err == nil {
 		return nil
-	}
-	if back := k.order(k.open, g, was); back != nil {
-		k.opts.Logger.Warn("not all processes have their old settings again", "err", back)
 	}
 	return fault.New(fault.KindOf(err), op, "", err)
 }
 
-// order lets the processes that serve have settings, and waits until each has said what it thinks of them.
-func (k *Keeper) order(ctx context.Context, g *generation, value json.RawMessage) error {
+// ask lets a change that is under way know that there is a newer one.
+func (k *Keeper) ask() uint64 {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.asked++
+	k.changeLocked()
+	return k.asked
+}
+
+func overtaken() error { return fault.Text(fault.Canceled, "", "", "overtaken by a newer change") }
+
+// change begins a change. What is on trial is not while it is under way.
+func (k *Keeper) change(asked uint64) (c change, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	switch {
+	case k.asked != asked:
+		return c, overtaken()
+	case !k.liveLocked():
+		return c, fault.Text(fault.Conflict, "", "", "not all processes take settings while they run").WithHint("deploy it with the settings")
+	}
+	c = change{asked, k.current, k.current.settings.value, k.trying}
+	k.trying = nil
+	return c, nil
+}
+
+// order lets the processes that serve have settings, on probation, or those before again.
+func (k *Keeper) order(ctx context.Context, c change, value json.RawMessage) error {
+	err := k.tryOrder(ctx, c, value)
+	if err != nil {
+		return k.goBack(ctx, c, err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.report = ""
+	k.tryLocked(&trying{g: c.g, was: c.was, before: c.before.left(time.Now())})
+	return nil
+}
+
+// tryOrder waits until each process has said what it thinks of the settings.
+func (k *Keeper) tryOrder(ctx context.Context, c change, value json.RawMessage) error {
 	ctx, cancel := context.WithTimeout(ctx, k.opts.StartWithin)
 	defer cancel()
 	k.mu.Lock()
-	k.orderLocked(g, value)
-	number, died := k.orders, map[*slot]int{}
+	number, died := k.orderLocked(c.g, value), map[*slot]int{}
 	for _, s := range k.serving {
 		died[s] = s.status.Restarts
 	}
@@ -103,12 +133,15 @@ func (k *Keeper) order(ctx context.Context, g *generation, value json.RawMessage
 				return false, s.fault(fault.Invalid, errors.New(s.refused))
 			}
 		}
+		if !done && k.asked != c.asked {
+			return false, overtaken()
+		}
 		return done, nil
 	})
 }
 
-// orderLocked lets the processes that serve, and those that come, have settings.
-func (k *Keeper) orderLocked(g *generation, value json.RawMessage) {
+// orderLocked lets the processes that serve, and those that come, have settings, and returns their number.
+func (k *Keeper) orderLocked(g *generation, value json.RawMessage) uint64 {
 	k.orders++
 	g.settings = settings{k.orders, value}
 	for _, s := range k.serving {
@@ -118,6 +151,7 @@ func (k *Keeper) orderLocked(g *generation, value json.RawMessage) {
 		}
 		s.orders <- g.settings
 	}
+	return k.orders
 }
 
 // takeSettings passes settings on, unless the process began with them.
@@ -128,5 +162,12 @@ func (l *life) takeSettings(o settings) {
 	k.mu.Unlock()
 	if l.conn != nil && !has {
 		l.say(wire.ToProcess{Settings: &wire.Settings{Number: o.number, Value: o.value}})
+	}
+}
+
+// tookLocked notes an answer, unless newer settings were ordered meanwhile.
+func (s *slot) tookLocked(t *wire.Took) {
+	if t.Number == s.gen.settings.number {
+		s.taken, s.refused = t.Number, shown([]byte(t.Reason))
 	}
 }

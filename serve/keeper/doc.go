@@ -21,7 +21,8 @@
 //     end of its probation, is undone. Until it was ready the old processes go on as if nothing had
 //     been; after that the old program is started again as a new generation. The error of
 //     Deploy or [Status].Report says why. Settings that processes took while they run ([Keeper.Configure]) are on probation
-//     likewise, and are taken back from the same processes.
+//     likewise, and are taken back from the same processes; one that does not give them back is replaced. Of changes that come faster
+//     than processes take them the newest counts.
 //   - A process that ends without having been told to is replaced at once. Only one that keeps
 //     dying soon waits: longer each time, up to Options.BackoffMost, and after
 //     too many deaths Options.RetryFailed. It is never given up.

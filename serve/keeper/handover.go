@@ -180,6 +180,7 @@ func (l *life) standStill(h *standstill) bool {
 
 // quiet lets nothing more come from the process, nor go to it.
 func (l *life) quiet(h *standstill) (process.State, error) {
+	l.passOn()
 	sent := make(chan struct{})
 	l.talk.Go(func() {
 		defer close(sent)
@@ -204,6 +205,22 @@ func (l *life) quiet(h *standstill) (process.State, error) {
 		return process.State{}, err
 	}
 	return l.child.Handover(h.ctx, h.out)
+}
+
+// passOn tells the process what waits for it: the next program knows nothing of it.
+func (l *life) passOn() {
+	for {
+		select {
+		case n := <-l.s.share:
+			l.takeShare(n)
+		case to := <-l.s.log:
+			l.takeLog(to)
+		case o := <-l.s.orders:
+			l.takeSettings(o)
+		default:
+			return
+		}
+	}
 }
 
 // resume hears the process again, and lets connections come to it.

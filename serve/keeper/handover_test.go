@@ -211,6 +211,23 @@ func TestHandover_SettingsOnTrialStayOnTrial(t *testing.T) {
 	}
 }
 
+// Settings that were ordered back before the handover, and not taken yet, are seen to after it.
+func TestHandover_SettingsThatAreOwed(t *testing.T) {
+	f := newFar(t, keeper.Options{StartWithin: 2 * time.Second})
+	f.do(order{Do: "deploy", Program: live("one"), Procs: 1})
+	pid := f.pids()
+	f.do(order{Do: "configure", Program: settings{Mode: "mum", Say: "one"}})
+	if f.try(order{Do: "configure briefly", Program: live("two")}); f.Err == "" {
+		t.Fatal("it has taken the settings")
+	}
+	f.do(order{Do: "exec"})
+	f.await("who does not answer is replaced", func() bool { return len(f.Processes) == 1 && ready(f.Status, 1) == 1 && f.pids() != pid })
+	if want := "of the settings before: process 1 did not take them (no answer within 2s) and was replaced"; f.Report != want {
+		t.Errorf("got %q, want %q", f.Report, want)
+	}
+	(&bench{t: t, addr: f.Addr}).says("one")
+}
+
 func TestHandover_HalfMessagesAndLinesGoOn(t *testing.T) {
 	f := newFar(t, keeper.Options{})
 	f.do(order{Do: "deploy", Program: settings{Mode: "halves"}, Procs: 1})

@@ -53,9 +53,11 @@ type settings struct {
 	// Mode: serve; exit and panic before it is ready; hang: never ready; refuse: says why not; crash:
 	// a moment after it is ready; mute: closes its line; stubborn: does not drain; halves: at its first
 	// connection says half a message to the keeper and prints half a line, at the second the rest; share: says its number and its processors;
-	// live: says Say, or dies when that is crash, and takes other settings while it runs, or refuses, dies or says nothing if that is their Mode.
+	// live: says Say, or dies when that is crash, and takes other settings while it runs, or refuses, dies or says nothing if that is their Mode;
+	// deaf and mum: as live, but once they are taken no other are, with an answer and without; slow: taken when the connection to Wait ends, see gate.
 	Mode string `json:"mode"`
 	Say  string `json:"say,omitempty"`
+	Wait string `json:"wait,omitempty"`
 	// File, if set: behaves so only while it exists, and serves else.
 	File string `json:"file,omitempty"`
 }
@@ -111,6 +113,7 @@ func serve() {
 	var open, accepted, share atomic.Int64
 	var words atomic.Value
 	words.Store(set.Say)
+	lives := set.Mode == "live" || set.Mode == "deaf" || set.Mode == "mum" || set.Mode == "slow"
 	share.Store(int64(start.Share.Processors))
 	stats := func() {
 		say(wire.FromProcess{Stats: &wire.Stats{Open: int(open.Load()), Accepted: uint64(accepted.Load())}})
@@ -139,7 +142,7 @@ func serve() {
 				if words.Load() == "crash" {
 					syscall.Exit(5)
 				}
-				if set.Mode == "live" {
+				if lives {
 					fmt.Fprintln(c, words.Load())
 					return
 				}
@@ -154,7 +157,7 @@ func serve() {
 			})
 		}
 	})
-	say(wire.FromProcess{Ready: &wire.Ready{Live: set.Mode == "live"}})
+	say(wire.FromProcess{Ready: &wire.Ready{Live: lives}})
 	fmt.Println("serving")
 	switch set.Mode {
 	case "crash":
@@ -164,12 +167,13 @@ func serve() {
 		nc.Close()
 		select {}
 	}
+	has := set.Mode
 	for m := hear(); m.Drain == nil; m = hear() {
 		if m.Share != nil {
 			share.Store(int64(m.Share.Processors))
 		}
 		if m.Settings != nil {
-			take(*m.Settings, &words, say)
+			has = take(has, *m.Settings, &words, say)
 		}
 	}
 	if set.Mode == "stubborn" {
@@ -180,22 +184,43 @@ func serve() {
 	syscall.Exit(0)
 }
 
-// take takes settings, or not.
-func take(o wire.Settings, words *atomic.Value, say func(wire.FromProcess)) {
+// wait tells who listens at Wait, and waits until that ends the connection.
+func (set settings) wait() {
+	c, err := net.Dial("tcp", set.Wait)
+	if err == nil {
+		io.Copy(io.Discard, c)
+		c.Close()
+	}
+}
+
+// take takes settings, or not, and returns the mode it has then.
+func take(has string, o wire.Settings, words *atomic.Value, say func(wire.FromProcess)) (mode string) {
 	var set settings
 	json.Unmarshal(o.Value, &set)
 	took := wire.Took{Number: o.Number}
-	switch set.Mode {
+	if has == "mum" {
+		set.wait()
+		return has
+	}
+	if has == "deaf" {
+		set.Mode = "refuse"
+	}
+	switch mode = has; set.Mode {
 	case "refuse":
 		took.Reason = "not that"
 	case "exit":
 		syscall.Exit(3)
 	case "hang":
-		return
+		return mode
+	case "slow":
+		set.wait()
+		fallthrough
 	default:
 		words.Store(set.Say)
+		mode = set.Mode
 	}
 	say(wire.FromProcess{Took: &took})
+	return mode
 }
 
 // half says a half of a message, and prints one of a line.

@@ -148,7 +148,10 @@ type Keeper struct {
 	doing      string      // the operation under way
 	watched    *probation  // nil when there is none
 	standstill *standstill // the next one, or that under way
-	orders     uint64      // counts changes of settings
+	orders     uint64      // counts settings that processes were told
+	waiting    int         // operations
+	asked      uint64      // counts changes of settings that were asked for
+	owed       uint64      // number of settings that were ordered back, and maybe not all have taken; 0 for none
 	trying     *trying     // settings that can still be taken back; nil for none
 	undone     uint64      // counts those that were
 }
@@ -197,6 +200,8 @@ func (k *Keeper) begin(ctx context.Context, op string) (end func(), err error) {
 		return nil, closing(op)
 	default:
 	}
+	k.wait(1)
+	defer k.wait(-1)
 	select {
 	case k.ops <- struct{}{}:
 		k.does(op)
@@ -205,6 +210,15 @@ func (k *Keeper) begin(ctx context.Context, op string) (end func(), err error) {
 		return nil, fault.New(fault.KindOf(ctx.Err()), op, "", context.Cause(ctx))
 	case <-k.open.Done():
 		return nil, closing(op)
+	}
+}
+
+// wait counts an operation that waits for another.
+func (k *Keeper) wait(n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.waiting += n; k.owed > 0 {
+		k.changeLocked() // see isAwaited
 	}
 }
 

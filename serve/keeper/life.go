@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +46,7 @@ type life struct {
 	seats   *seats
 	talk    sync.WaitGroup // those who send and receive; awaited by finish
 	sends   sync.WaitGroup // those who send
+	sent    chan struct{}  // closed when the last message is
 	heard   chan wire.FromProcess
 	listens bool  // heard is not closed, as far as we know
 	silence error // why heard was closed
@@ -137,7 +137,7 @@ func (l *life) start() error {
 	if to := k.logLocked(g); to != (wire.Log{}) {
 		order.Log = &to
 	}
-	order.Settings, l.s.taken, l.s.refused = g.settings.value, g.settings.number, ""
+	order.Settings, l.s.begun, l.s.taken, l.s.refused = g.settings.value, true, g.settings.number, ""
 	k.mu.Unlock()
 	child, err := process.Start(k.alive, spec)
 	seats.started()
@@ -157,43 +157,6 @@ func (l *life) start() error {
 	l.say(wire.ToProcess{Start: &order})
 	l.listen()
 	return nil
-}
-
-// say sends a message, and does not wait for it: a process need not read.
-func (l *life) say(m wire.ToProcess) {
-	data, err := json.Marshal(m)
-	if err != nil {
-		return
-	}
-	l.sends.Add(1)
-	l.talk.Go(func() {
-		defer l.sends.Done()
-		l.conn.Send(data)
-	})
-}
-
-// listen hears the process until its line ends or is interrupted.
-func (l *life) listen() {
-	heard := make(chan wire.FromProcess)
-	l.heard, l.listens = heard, true
-	l.talk.Go(func() {
-		defer close(heard)
-		l.silence = l.receive(heard)
-	})
-}
-
-func (l *life) receive(heard chan<- wire.FromProcess) error {
-	for {
-		frame, err := l.conn.Receive()
-		if err != nil {
-			return err
-		}
-		var m wire.FromProcess
-		if err := json.Unmarshal(frame, &m); err != nil {
-			return err
-		}
-		heard <- m // follow, still or finish takes it
-	}
 }
 
 // follow returns when the process has ended, with "", or has to be killed, and why.
@@ -274,7 +237,7 @@ func (l *life) hear(m wire.FromProcess) {
 	case m.Stats != nil:
 		l.s.set(func(st *ProcessStatus) { st.Open, st.Accepted = m.Stats.Open, m.Stats.Accepted })
 	case m.Took != nil:
-		l.s.set(func(*ProcessStatus) { l.s.taken, l.s.refused = m.Took.Number, shown([]byte(m.Took.Reason)) })
+		l.s.set(func(*ProcessStatus) { l.s.tookLocked(m.Took) })
 	default:
 		l.hearFailed(m)
 	}

@@ -25,7 +25,7 @@ import (
 
 // order is what the test tells a keeper in a program of its own; a reply follows on each.
 type order struct {
-	// Do: deploy, scale, pause, resume, close; status; exec: become Path, which is the same
+	// Do: deploy, configure (briefly: for a moment only), scale, pause, resume, close; status; exec: become Path, which is the same
 	// program if it is empty, after killing the process Kill between two of its steps.
 	Do      string
 	Program settings
@@ -141,6 +141,10 @@ func newProgramOf() (*remoteProgram, error) {
 
 func (p *remoteProgram) do(ctx context.Context, o order) error {
 	switch o.Do {
+	case "configure briefly":
+		ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		defer cancel()
+		return p.Configure(ctx, o.Program.json())
 	case "configure":
 		return p.Configure(ctx, o.Program.json())
 	case "deploy":

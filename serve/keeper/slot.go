@@ -26,7 +26,8 @@ type slot struct {
 	status  ProcessStatus
 	still   *still            // while the slot stands still
 	senders []*handoff.Sender // of the process, by socket; see seats
-	taken   uint64            // number of the last settings that the process took or refused
+	begun   bool              // there is a process, and it was told settings
+	taken   uint64            // number of the last settings that it took or refused
 	refused string            // why, if it did
 }
 
@@ -118,6 +119,7 @@ func (s *slot) died(e end) time.Duration {
 		st.State = Failed
 	}
 	s.diedLocked(e)
+	s.begun = false
 	k.changeLocked()
 	return jitter(wait)
 }

@@ -26,6 +26,8 @@ type Handover struct {
 	Paused      bool              `json:"paused,omitempty"`
 	Report      string            `json:"report,omitempty"`
 	Orders      uint64            `json:"orders,omitempty"`
+	Owed        bool              `json:"owed,omitempty"` // maybe not all have taken the settings
+	LogLevel    string            `json:"log_level,omitempty"`
 	Unproven    []string          `json:"unproven,omitempty"`
 	Sockets     []socketState     `json:"sockets"` // all that are used, each once
 	Default     []int             `json:"default"` // those given to New, by their place in Sockets
@@ -72,6 +74,7 @@ type tryingState struct {
 	Was    json.RawMessage `json:"was,omitempty"`
 	Before *tryingState    `json:"before,omitempty"`
 	Deaths int             `json:"deaths,omitempty"`
+	Err    []byte          `json:"err,omitempty"`
 	Until  time.Time       `json:"until"`
 }
 
@@ -118,8 +121,11 @@ func (k *Keeper) state(out *reexec.Out) *Handover {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	w := &writing{
-		Handover: &Handover{Version: HandoverVersion, Last: k.last, Procs: k.procs, Paused: k.paused, Report: k.report, Orders: k.orders, Undone: k.undone},
-		out:      out, known: map[Socket]int{}, gens: map[*generation]bool{},
+		Handover: &Handover{
+			Version: HandoverVersion, Last: k.last, Procs: k.procs, Paused: k.paused, Report: k.report,
+			Orders: k.orders, Undone: k.undone, LogLevel: k.logLevel,
+		},
+		out: out, known: map[Socket]int{}, gens: map[*generation]bool{},
 	}
 	for _, err := range k.unproven {
 		w.Unproven = append(w.Unproven, err.Error())
@@ -131,6 +137,7 @@ func (k *Keeper) state(out *reexec.Out) *Handover {
 	if k.current != nil {
 		w.Current = k.current.number
 		w.generation(k.current)
+		w.Owed = k.owed > 0 && k.owed == k.current.settings.number
 	}
 	w.probation(k.watched)
 	w.Trying = k.trying.state()
@@ -156,7 +163,7 @@ func (t *trying) state() *tryingState {
 	if t == nil {
 		return nil
 	}
-	return &tryingState{Was: t.was, Before: t.before.state(), Deaths: t.trial.deaths, Until: t.until}
+	return &tryingState{Was: t.was, Before: t.before.state(), Deaths: t.trial.deaths, Err: marshal(t.trial.err), Until: t.until}
 }
 
 // sockets returns the places of sockets. Nil stays nil.

@@ -18,7 +18,7 @@ type trying struct {
 
 // left is what of it has time left. Why not all? Who changes settings all the time would gather more and more.
 func (t *trying) left(now time.Time) *trying {
-	if t == nil || !now.Before(t.until) {
+	if t == nil || t.trial.err == nil && !now.Before(t.until) {
 		return nil
 	}
 	t.before = t.before.left(now)
@@ -32,6 +32,15 @@ func (k *Keeper) tryLocked(t *trying) {
 	}
 	t.trial, t.until = trial{most: k.opts.MaxDeaths}, time.Now().Add(k.probation(t.g))
 	k.watchTryingLocked(t)
+}
+
+// resumeLocked lets one that was interrupted go on to its own end.
+func (k *Keeper) resumeLocked(t *trying) {
+	if t = t.left(time.Now()); t == nil || k.closed {
+		return
+	}
+	again := *t // who watched it may not have seen yet that it was interrupted
+	k.watchTryingLocked(&again)
 }
 
 func (k *Keeper) watchTryingLocked(t *trying) {
@@ -68,25 +77,42 @@ func (k *Keeper) unsettle(t *trying, why error) {
 	}
 	defer end()
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	if k.trying != t || k.current != t.g {
+		k.mu.Unlock()
 		return
 	}
-	k.orderLocked(t.g, t.was)
-	k.undone++
-	k.report = fmt.Sprintf("the settings did not stand their probation: %v; those before are back", why)
+	k.report = fmt.Sprintf("the settings did not stand their probation: %v", why)
 	k.opts.Logger.Error("settings did not last", "generation", t.g.number, "err", why)
+	k.orderLocked(t.g, t.was)
+	k.changeLocked()
+	k.mu.Unlock()
+	said, err := k.settle(k.open, t.g, func() bool { return false })
+	if err != nil { // the keeper closes
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.undone++
+	k.report += "; those before are back"
+	if said != "" {
+		k.report += ": " + said
+	}
 	if k.trying = nil; t.before != nil {
-		k.tryLocked(t.before)
+		before := *t.before
+		k.tryLocked(&before)
 	}
 	k.changeLocked()
 }
 
-// diedLocked counts a death for what is on trial: settings before the program that has them.
+// diedLocked counts a death for what is on trial: settings before the program that has them. A process that had not taken its
+// settings yet proves nothing, and those that have failed already are not to blame for who comes after.
 func (s *slot) diedLocked(e end) {
-	if t := s.k.trying; t != nil && t.g == s.gen {
+	t := s.k.trying
+	switch {
+	case !s.hasLocked():
+	case t != nil && t.g == s.gen && t.trial.err == nil:
 		t.trial.diedLocked(e.err, e.hopeless)
-		return
+	default:
+		s.trial.diedLocked(e.err, e.hopeless)
 	}
-	s.trial.diedLocked(e.err, e.hopeless)
 }

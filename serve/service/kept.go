@@ -41,7 +41,7 @@ func RunKept(ctx context.Context, services []Service, opts *Options) error {
 	if err != nil {
 		return fault.New(fault.KindOf(err), op, "", err)
 	}
-	k := &kept{conn: line.New(nc, nil), orders: make(chan wire.Settings, 4)}
+	k := &kept{conn: line.New(nc, nil), orders: make(chan wire.Settings, 1)}
 	defer k.conn.Close()
 	err = k.serve(ctx, fd, services, opts.withDefaults())
 	if err != nil && fault.KindOf(err) != fault.Deadline {
@@ -54,8 +54,8 @@ func RunKept(ctx context.Context, services []Service, opts *Options) error {
 // kept is a process's end of the line.
 type kept struct {
 	conn   *line.Conn
-	within atomic.Int64 // of the drain, if the keeper said so
-	orders chan wire.Settings
+	within atomic.Int64       // of the drain, if the keeper said so
+	orders chan wire.Settings // holds the newest that the service has had no time for
 }
 
 func (k *kept) say(m wire.FromProcess) {

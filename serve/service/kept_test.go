@@ -54,6 +54,13 @@ func childServices() []service.Service {
 			_, err := fmt.Fprintln(c, runtime.GOMAXPROCS(0))
 			return err
 		}, nil)},
+		{
+			Name: "slow", Kind: service.Connections, Reconfigure: waitFor,
+			Serve: service.Conn(func(_ context.Context, c net.Conn) error {
+				_, err := fmt.Fprintln(c, runtime.GOMAXPROCS(0))
+				return err
+			}, nil),
+		},
 		{Name: "lines", Kind: service.Connections, Serve: service.Conn(lines, nil)},
 		{
 			Name: "unready", Serve: service.Conn(lines, nil),
@@ -204,8 +211,8 @@ func TestKept_DrainsWhenItsKeeperIsNoMore(t *testing.T) {
 func TestKept_SaysWhyItCannot(t *testing.T) {
 	for name, want := range map[string]string{
 		"unready": "cannot make ready unready: the database is away",
-		"":        "cannot serve: say which service: web, processors, lines, unready",
-		"nothing": "cannot serve nothing: the program's services are web, processors, lines, unready",
+		"":        "cannot serve: say which service: web, processors, slow, lines, unready",
+		"nothing": "cannot serve nothing: the program's services are web, processors, slow, lines, unready",
 	} {
 		c := startChild(t, name)
 		m := c.hear()

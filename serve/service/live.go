@@ -10,13 +10,17 @@ import (
 	"github.com/universal-server/become/serve/wire"
 )
 
-// order keeps settings until the service has time for them.
+// order keeps settings until the service has time for them. Newer ones take the place of those that wait, which nobody asks for any
+// more. Only one goroutine calls it.
 func (k *kept) order(o wire.Settings) {
 	select {
-	case k.orders <- o:
+	case waiting := <-k.orders:
+		if waiting.Number > o.Number { // a keeper of an older version does not send them in their order
+			o = waiting
+		}
 	default:
-		k.say(wire.FromProcess{Took: &wire.Took{Number: o.Number, Reason: "it has not taken the settings before these yet"}})
 	}
+	k.orders <- o
 }
 
 // reconfigure lets the service take settings while it serves, one after another, and tells the keeper.
@@ -29,7 +33,7 @@ func (k *kept) reconfigure(ctx context.Context, s Service, ready <-chan struct{}
 	for last := uint64(0); ; {
 		select {
 		case o := <-k.orders:
-			if o.Number < last { // it was overtaken
+			if o.Number < last {
 				continue
 			}
 			last = o.Number

@@ -103,7 +103,7 @@ type Share struct {
 	Processors int `json:"processors"` // at most; at least 1
 }
 
-// Settings are other ones, to be taken by the process that runs. It answers with Took.
+// Settings are other ones, to be taken by the process that runs. It answers with Took, unless newer ones come before it has begun to take these.
 type Settings struct {
 	Number uint64          `json:"number"` // grows with each of a process
 	Value  json.RawMessage `json:"value,omitempty"`
