@@ -36,7 +36,6 @@ func (k *Keeper) liveLocked() bool {
 
 // change is a change of settings under way.
 type change struct {
-	asked  uint64 // which of those that were asked for
 	g      *generation
 	was    json.RawMessage // the settings before
 	before *trying         // what is on trial; nil for none
@@ -56,13 +55,14 @@ func (k *Keeper) Configure(ctx context.Context, value json.RawMessage) error {
 	if len(value) > maxSettings || len(value) > 0 && !json.Valid(value) {
 		return fault.Text(fault.Invalid, op, "", fmt.Sprintf("the settings are not JSON of at most %d bytes", maxSettings))
 	}
-	asked := k.ask()
+	ctx, done := k.newest(ctx)
+	defer done()
 	end, err := k.operate(ctx, op)
 	if err != nil {
 		return err
 	}
 	defer end()
-	c, err := k.change(asked)
+	c, err := k.change(ctx)
 	if err == nil {
 		err = k.order(ctx, c, value)
 	}
@@ -72,28 +72,31 @@ func (k *Keeper) Configure(ctx context.Context, value json.RawMessage) error {
 	return fault.New(fault.KindOf(err), op, "", err)
 }
 
-// ask lets a change that is under way know that there is a newer one.
-func (k *Keeper) ask() uint64 {
+var errOvertaken = errors.New("overtaken by a newer change")
+
+// newest returns a context for the newest change, and ends that of the one before.
+func (k *Keeper) newest(ctx context.Context) (_ context.Context, done func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.asked++
-	k.changeLocked()
-	return k.asked
+	if k.overtake != nil {
+		k.overtake(errOvertaken)
+	}
+	k.overtake = cancel
+	return ctx, func() { cancel(nil) }
 }
 
-func overtaken() error { return fault.Text(fault.Canceled, "", "", "overtaken by a newer change") }
-
 // change begins a change. What is on trial is not while it is under way.
-func (k *Keeper) change(asked uint64) (c change, err error) {
+func (k *Keeper) change(ctx context.Context) (c change, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	switch {
-	case k.asked != asked:
-		return c, overtaken()
+	case ctx.Err() != nil:
+		return c, fault.New(fault.KindOf(ctx.Err()), "", "", context.Cause(ctx))
 	case !k.liveLocked():
 		return c, fault.Text(fault.Conflict, "", "", "not all processes take settings while they run").WithHint("deploy it with the settings")
 	}
-	c = change{asked, k.current, k.current.settings.value, k.trying}
+	c = change{k.current, k.current.settings.value, k.trying}
 	k.trying = nil
 	return c, nil
 }
@@ -132,9 +135,6 @@ func (k *Keeper) tryOrder(ctx context.Context, c change, value json.RawMessage) 
 			case s.refused != "":
 				return false, s.fault(fault.Invalid, errors.New(s.refused))
 			}
-		}
-		if !done && k.asked != c.asked {
-			return false, overtaken()
 		}
 		return done, nil
 	})

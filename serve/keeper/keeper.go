@@ -144,16 +144,16 @@ type Keeper struct {
 	procs      int
 	paused     bool
 	report     string
-	unproven   []error     // processes that were killed and not seen gone
-	doing      string      // the operation under way
-	watched    *probation  // nil when there is none
-	standstill *standstill // the next one, or that under way
-	orders     uint64      // counts settings that processes were told
-	waiting    int         // operations
-	asked      uint64      // counts changes of settings that were asked for
-	owed       uint64      // number of settings that were ordered back, and maybe not all have taken; 0 for none
-	trying     *trying     // settings that can still be taken back; nil for none
-	undone     uint64      // counts those that were
+	unproven   []error                 // processes that were killed and not seen gone
+	doing      string                  // the operation under way
+	watched    *probation              // nil when there is none
+	standstill *standstill             // the next one, or that under way
+	orders     uint64                  // counts settings that processes were told
+	waiting    int                     // operations
+	overtake   context.CancelCauseFunc // ends the newest change of settings that was asked for; nil before the first
+	owed       uint64                  // number of settings that were ordered back, and maybe not all have taken; 0 for none
+	trying     *trying                 // settings that can still be taken back; nil for none
+	undone     uint64                  // counts those that were
 }
 
 // New returns a keeper without processes. The sockets are those of programs that bring none of their
