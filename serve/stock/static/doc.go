@@ -5,7 +5,7 @@
 // # What it answers
 //
 //   - GET and HEAD only; others get 405 with Allow.
-//   - Ranges (RFC 9110, single and several), If-Range, If-Modified-Since, If-None-Match and If-Match, by the
+//   - Ranges (RFC 9110, single and several; of GET only), If-Range, If-Modified-Since, If-None-Match and If-Match, by the
 //     ETag. That of a file small enough for memory is a hash of what is sent, and so the same on every node; that of a
 //     larger one is its size and time of change, and weak in the two seconds after a change.
 //   - name.zst and name.gz beside name, when they are not older than it, to clients that accept

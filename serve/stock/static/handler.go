@@ -280,7 +280,7 @@ func send(w http.ResponseWriter, r *http.Request, e *entry) {
 	e.describe(w.Header())
 	for _, c := range conditions {
 		if r.Header[c] != nil {
-			http.ServeContent(&conditional{w}, r, "", e.info.ModTime(), bytes.NewReader(e.body))
+			http.ServeContent(&conditional{w}, ranged(r, int64(len(e.body))), "", e.info.ModTime(), bytes.NewReader(e.body))
 			return
 		}
 	}
@@ -326,7 +326,7 @@ func (h *Handler) sendLarge(w http.ResponseWriter, r *http.Request, k key, f *os
 		e.encoding = k.encoding.header
 	}
 	e.describe(w.Header())
-	http.ServeContent(&conditional{w}, r, "", info.ModTime(), f)
+	http.ServeContent(&conditional{w}, ranged(r, info.Size()), "", info.ModTime(), f)
 	return nil
 }
 

@@ -187,6 +187,11 @@ func TestHandler_AnswersConditionsAndRanges(t *testing.T) {
 			{200, text, []string{"Range: bytes=0-0", `If-Range: "x"`}},
 			{416, nil, []string{"Range: bytes=400000-"}},
 			{416, nil, []string{"Range: bytes=400000-", "Accept-Encoding: gzip"}},
+			{416, nil, []string{"Range: bytes=-0"}},
+			{206, text[:10], []string{"Range: bytes=0-9,-00"}},
+			{206, text[:10], []string{"Range: Bytes=0-9"}},
+			{200, text, []string{"Range: items=0-9"}},
+			{200, text, []string{"Range: none"}},
 			{304, nil, []string{"If-None-Match: *", "Accept-Encoding: gzip"}},
 			{200, text[1:], []string{`If-None-Match: "x"`, "Accept-Encoding: gzip"}},
 		} {
@@ -197,6 +202,9 @@ func TestHandler_AnswersConditionsAndRanges(t *testing.T) {
 			if test.code == 304 && res.Header.Get("Etag") == "" {
 				t.Errorf("%s %v: no tag: %v", name, test.with, res.Header)
 			}
+		}
+		if res, _ := get(t, "HEAD", url, "Range: bytes=0-9"); res.StatusCode != 200 || res.ContentLength != int64(size) {
+			t.Errorf("%s: HEAD of a range: got %d, %d bytes", name, res.StatusCode, res.ContentLength)
 		}
 		res, body := get(t, "GET", url, "Range: bytes=0-1,10-19")
 		_, p, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
@@ -209,6 +217,15 @@ func TestHandler_AnswersConditionsAndRanges(t *testing.T) {
 			if got, _ := io.ReadAll(part); !bytes.Equal(got, want) {
 				t.Errorf("%s: a part is %q, want %q", name, got, want)
 			}
+		}
+	}
+}
+
+func TestHandler_AnEmptyFileHasNoRanges(t *testing.T) {
+	url := start(t, tree(t, map[string]string{"empty.txt": ""}), nil) + "/empty.txt"
+	for _, r := range []string{"bytes=0-0", "bytes=-1", "bytes=0-", "bytes=-0"} {
+		if res, _ := get(t, "GET", url, "Range: "+r); res.StatusCode != 200 || res.Header.Get("Content-Range") != "" {
+			t.Errorf("%s: got %d, %v", r, res.StatusCode, res.Header)
 		}
 	}
 }
