@@ -243,6 +243,9 @@ func TestHandler_WhatAScriptMayAnswer(t *testing.T) {
 		{`printf 'Location: /x\nStatus: 301\n\n'`, 301, "Location: /x", ""},
 		{`printf 'Location: //x\n\n'`, 302, "Location: //x", ""},
 		{`printf 'Content-Type: a/b\nContent-Length: 4\n\nbody'`, 200, "Content-Length: 4", "body"},
+		{`printf 'Content-Type: a/b\nContent-Length: 4\n\nbody\n'`, 200, "Content-Length: 4", "body"},
+		{`printf 'Content-Type: a/b\nContent-Length: 4\n\nbo'; sleep 0.01; head -c 3000000 /dev/zero | tr '\0' d`, 200, "Content-Length: 4", "bodd"},
+		{`printf 'Content-Type: a/b\nContent-Length: 0\n\nbody'`, 200, "Content-Length: 0", ""},
 		{`printf 'Content-Type: a/b\nConnection: upgrade\nTransfer-Encoding: x\nSet-Cookie: a\nSet-Cookie: b\n\nbody'`, 200, "Set-Cookie: a,b", "body"},
 		{`printf 'Content-Type: a/b\n\n'; head -c 3000000 /dev/zero`, 200, "", strings.Repeat("\x00", 3_000_000)},
 		// What makes no sense.

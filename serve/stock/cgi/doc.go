@@ -36,7 +36,7 @@
 //     is answered 503.
 //   - A script that has not answered within [Options.Within] is ended and its client gets 504; one that ends, crashes or
 //     prints nonsense before its header is complete, 502. A body that is cut short for whatever reason ends its
-//     connection: the client cannot take it for whole.
+//     connection: the client cannot take it for whole. What is printed behind its Content-Length is dropped.
 //   - A script is ended when its client has gone for [Options.Grace] or takes nothing for [Options.TakeWithin], when
 //     its time is over, and by [Handler.Close]: SIGTERM to its process group, then SIGKILL, seen gone. Whatever is
 //     left of its group ends with it.

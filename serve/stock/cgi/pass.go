@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -36,7 +37,11 @@ func (r *run) pass(w http.ResponseWriter, req *http.Request, h head, in *bufio.R
 	}
 	control := http.NewResponseController(w)
 	first, _ := in.Peek(in.Buffered())
-	err := r.copy(w, control, first)
+	length := lengthOf(h)
+	err := r.copy(w, control, first, &length)
+	if length.passed {
+		log.Warn("the script prints more than its Content-Length; the rest is dropped")
+	}
 	if why := r.reason(); why != nil {
 		err = why
 	} else if err == nil {
@@ -52,11 +57,37 @@ func (r *run) pass(w http.ResponseWriter, req *http.Request, h head, in *bufio.R
 	control.SetWriteDeadline(time.Unix(1, 0))
 }
 
+// length is what is left of a Content-Length.
+type length struct {
+	left   int64 // -1: there is none
+	passed bool  // there was more
+}
+
+func lengthOf(h head) length {
+	n, err := strconv.ParseInt(h.fields.Get("Content-Length"), 10, 64)
+	if err != nil {
+		n = -1
+	}
+	return length{left: n}
+}
+
+// take returns what of b is within it. Why not fail? A newline too much, as from print, does no harm to anybody.
+func (l *length) take(b []byte) []byte {
+	if l.left < 0 {
+		return b
+	}
+	if int64(len(b)) > l.left {
+		b, l.passed = b[:l.left], true
+	}
+	l.left -= int64(len(b))
+	return b
+}
+
 // copy passes on what was read with the header, and then what the script prints.
-func (r *run) copy(w http.ResponseWriter, control *http.ResponseController, first []byte) error {
+func (r *run) copy(w http.ResponseWriter, control *http.ResponseController, first []byte, length *length) error {
 	write := func(b []byte) error {
 		control.SetWriteDeadline(time.Now().Add(r.takeWithin))
-		if _, err := w.Write(b); err != nil {
+		if _, err := w.Write(length.take(b)); err != nil {
 			return errSlow // or it has gone: then that came first
 		}
 		return nil
