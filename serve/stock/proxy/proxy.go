@@ -54,7 +54,7 @@ func parse(backends []string) ([]socket.Address, error) {
 		if err != nil {
 			return nil, fault.New(fault.Invalid, op, text, err)
 		}
-		if _, port, _ := net.SplitHostPort(a.Addr); a.Network == "udp" || port == "0" || a.Name != "" {
+		if _, port, _ := net.SplitHostPort(a.Addr); a.Network == "udp" || a.TLS || port == "0" || a.Name != "" {
 			return nil, fault.Text(fault.Invalid, op, text, "it must be host:port or unix:/path")
 		}
 		if seen[a] {

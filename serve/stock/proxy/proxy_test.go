@@ -495,7 +495,7 @@ func TestServe_LeaksNothing(t *testing.T) {
 
 func TestNew_SaysWhatIsWrong(t *testing.T) {
 	for _, backends := range [][]string{
-		nil, {"nowhere"}, {"127.0.0.1:0"}, {"udp://127.0.0.1:53"}, {"127.0.0.1:1", "127.0.0.1:1"}, {"a=127.0.0.1:1"}, {"unix:"},
+		nil, {"nowhere"}, {"127.0.0.1:0"}, {"udp://127.0.0.1:53"}, {"tls://127.0.0.1:443"}, {"127.0.0.1:1", "127.0.0.1:1"}, {"a=127.0.0.1:1"}, {"unix:"},
 	} {
 		if _, err := proxy.New(backends, nil); err == nil || fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%q: got %v", backends, err)
