@@ -78,6 +78,9 @@ func openError(a Address, err error) error {
 	id := strconv.Quote(a.String())
 	var no syscall.Errno
 	switch {
+	case inUse(err) && a.Network == "unix":
+		return fault.New(fault.Conflict, op, id, usedError{}).
+			WithHint("end who uses it, or take another path")
 	case inUse(err):
 		return fault.New(fault.Conflict, op, id, usedError{}).
 			WithHint("end who uses it, or take another port; port 0 is any that is free")
@@ -85,8 +88,16 @@ func openError(a Address, err error) error {
 		return fault.Text(fault.Denied, op, id, "permission denied")
 	case errors.As(err, &no):
 		return fault.New(fault.Invalid, op, id, no)
+	case noHost(err):
+		return fault.New(fault.Invalid, op, id, fault.Reason(err))
 	}
 	return fault.New(fault.KindOf(err), op, id, err)
+}
+
+// noHost says that an error is about a name that nobody knows.
+func noHost(err error) bool {
+	e, ok := errors.AsType[*net.DNSError](err)
+	return ok && e.IsNotFound
 }
 
 // File returns a copy of the socket to pass to a process, which the caller closes. The

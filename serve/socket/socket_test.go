@@ -115,6 +115,13 @@ func TestOpen_SaysThatAnAddressIsInUse(t *testing.T) {
 	}
 }
 
+func TestOpen_SaysThatThereIsNoSuchHost(t *testing.T) {
+	_, err := socket.Open(t.Context(), socket.Address{Network: "tcp", Addr: "no..host:80"}) // none can be called so
+	if fault.KindOf(err) != fault.Invalid || err.Error() != `cannot listen at "no..host:80": there is no host no..host` {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestOpen_ReplacesTheFileOfADeadSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	l, err := net.Listen("unix", path)

@@ -85,6 +85,8 @@ func TestSettings_SayWhatIsWrong(t *testing.T) {
 		{"inetd", nil, nil, "it wants PROGRAM"},
 		{"inetd", flags{"max": {"0"}}, []string{"cat"}, "--max: must be at least 1"},
 		{"inetd", flags{"grace": {"0s"}}, []string{"cat"}, "grace: must be above zero"},
+		{"inetd", flags{"env": {"X"}}, []string{"cat"}, `cannot use variable "X": want KEY=VALUE`},
+		{"cgi", flags{"env": {"X=1", "=2"}}, []string{"a"}, `cannot use variable "=2": want KEY=VALUE`},
 		{"inetd", flags{"within": {"-1s"}}, []string{"cat"}, "within: must not be below zero"},
 		{"proxy", nil, nil, "it wants BACKEND"},
 		{"proxy", nil, []string{"nowhere"}, "cannot use backend nowhere"},

@@ -51,7 +51,8 @@ peer is, as with tcpserver and xinetd (TCPREMOTEIP, REMOTE_HOST). What it says o
 				s.Command[0] = abs(s.Command[0])
 			}
 		},
-		try: func(s *Inetd) error { _, err := s.open(Env{}); return err },
+		valid: func(s *Inetd) error { return validEnv(s.Env) },
+		try:   func(s *Inetd) error { _, err := s.open(Env{}); return err },
 		serve: func(ctx context.Context, sockets service.Sockets, s *Inetd, env Env) error {
 			server, err := s.open(env)
 			if err != nil {

@@ -109,6 +109,7 @@ first executable file on the path answers, and the rest is its PATH_INFO.`,
 			return err
 		},
 		local: func(s *CGI, abs func(string) string) { s.Path = abs(s.Path) },
+		valid: func(s *CGI) error { return validEnv(s.Env) },
 		try: func(s *CGI) error {
 			h, err := s.open(Env{})
 			if err == nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/stock/internal/program"
 )
 
 func tooMuch(word string) error {
@@ -33,6 +34,12 @@ func one(args []string, what string) (string, error) {
 
 // hasSlash says whether a program is named by its path, and not looked up in PATH.
 func hasSlash(name string) bool { return strings.ContainsAny(name, "/"+string(filepath.Separator)) }
+
+// validEnv says which variable is none.
+func validEnv(env []string) error {
+	_, err := program.Merge(nil, env)
+	return err
+}
 
 // localSocket makes the path of a Unix socket absolute.
 func localSocket(address string, abs func(string) string) string {
