@@ -47,10 +47,24 @@ func (v *served) takeBack(ctx context.Context, r role.Role, err error) error {
 	if r.Now.Proven {
 		return err
 	}
-	if back := v.s.store.TakeBack(ctx, v.name, r.Now.Number, v.told(err)); back != nil {
+	why := err
+	if r.Now.Stock != "" {
+		why = said(err)
+	}
+	if back := v.s.store.TakeBack(ctx, v.name, r.Now.Number, v.told(why)); back != nil {
 		return fmt.Errorf("%w; and it cannot be taken back: %v", err, back)
 	}
 	return err
+}
+
+// said is err with the kind that the process itself gave it. It is for stock servers, of which become serve tells the same kinds; what
+// a program calls its errors is its own affair.
+func said(err error) error {
+	kind := fault.KindOf(err)
+	for e, ok := errors.AsType[*fault.Error](err); ok && kind == fault.Remote; e, ok = errors.AsType[*fault.Error](e.Err) {
+		kind = e.Kind
+	}
+	return fault.New(kind, "", "", err)
 }
 
 // configure gives an edition that differs in its settings only to the processes that run, if they can take them. taken is

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/line"
 	"github.com/universal-server/become/ground/process"
 	"github.com/universal-server/become/ground/reexec"
@@ -101,7 +102,7 @@ func serve() {
 	case "hang":
 		select {}
 	case "refuse":
-		say(wire.FromProcess{Failed: &wire.Failed{Reason: "the database is away"}})
+		say(wire.FromProcess{Failed: &wire.Failed{Reason: "the database is away", Kind: fault.Busy.String()}})
 		syscall.Exit(1)
 	}
 	listener, err := net.FileListener(os.NewFile(uintptr(fd+1), "socket"))

@@ -127,6 +127,16 @@ func TestKeeper_OnlyTheKilledProcessLosesConnections(t *testing.T) {
 	}
 }
 
+// says reports whether an error, or one of its causes, is of a kind.
+func says(err error, kind fault.Kind) bool {
+	for e, ok := errors.AsType[*fault.Error](err); ok; e, ok = errors.AsType[*fault.Error](e.Err) {
+		if e.Kind == kind {
+			return true
+		}
+	}
+	return false
+}
+
 func TestDeploy_KeepsTheOldOneWhenTheNewCannotServe(t *testing.T) {
 	for mode, want := range map[string]struct {
 		kind fault.Kind
@@ -150,6 +160,9 @@ func TestDeploy_KeepsTheOldOneWhenTheNewCannotServe(t *testing.T) {
 			if err == nil || fault.KindOf(err) != want.kind || !strings.HasPrefix(err.Error(), "cannot deploy generation 2: process ") ||
 				!strings.HasSuffix(err.Error(), ": "+want.text) {
 				t.Errorf("got %v (%v), want %v (%v)", err, fault.KindOf(err), want.text, want.kind)
+			}
+			if mode == "refuse" && !says(err, fault.Busy) { // as its process did
+				t.Errorf("got %#v", err)
 			}
 			st := b.settled(1, 2) // the failed ones are gone
 			if _, failed := stop(); len(failed) > 0 {

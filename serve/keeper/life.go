@@ -245,7 +245,8 @@ func (l *life) hear(m wire.FromProcess) {
 
 func (l *life) hearFailed(m wire.FromProcess) {
 	if m.Failed != nil {
-		l.end.err, l.end.hopeless = l.s.fault(fault.Remote, errors.New(shown([]byte(m.Failed.Reason)))), true
+		said := fault.Text(fault.ParseKind(m.Failed.Kind), "", "", shown([]byte(m.Failed.Reason)))
+		l.end.err, l.end.hopeless = l.s.fault(fault.Remote, said), true
 	}
 }
 

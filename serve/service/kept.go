@@ -45,7 +45,7 @@ func RunKept(ctx context.Context, services []Service, opts *Options) error {
 	defer k.conn.Close()
 	err = k.serve(ctx, fd, services, opts.withDefaults())
 	if err != nil && fault.KindOf(err) != fault.Deadline {
-		k.say(wire.FromProcess{Failed: &wire.Failed{Reason: err.Error()}})
+		k.say(wire.FromProcess{Failed: &wire.Failed{Reason: err.Error(), Kind: fault.KindOf(err).String()}})
 	}
 	k.conn.Flush()
 	return err

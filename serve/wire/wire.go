@@ -144,4 +144,6 @@ type Stats struct {
 // Failed says why the process cannot serve. It leaves then.
 type Failed struct {
 	Reason string `json:"reason"`
+	// Kind is the reason's, as fault.Kind writes it; empty if nobody knows.
+	Kind string `json:"kind,omitempty"`
 }
