@@ -54,7 +54,9 @@ func (a *app) build(ctx context.Context, what string) (string, error) {
 		if ctx.Err() != nil {
 			return "", fault.New(fault.KindOf(ctx.Err()), "build", what, context.Cause(ctx))
 		}
-		if _, ok := errors.AsType[*exec.ExitError](err); ok {
+		if _, ok := errors.AsType[*exec.ExitError](err); ok && isNowhere(what) {
+			return "", fault.Text(fault.NotFound, "find", what, "there is no such file, folder or package")
+		} else if ok {
 			return "", fault.Text(fault.Invalid, "build", what, "the compiler refuses it")
 		}
 		return "", fault.New(fault.Internal, "build", what, err)
@@ -63,6 +65,12 @@ func (a *app) build(ctx context.Context, what string) (string, error) {
 		return "", fault.Text(fault.Invalid, "build", what, "it is no program: its package is not main")
 	}
 	return out, nil
+}
+
+// isNowhere says of what the compiler has refused whether it is a mere word, of which there is no file.
+func isNowhere(what string) bool {
+	_, err := os.Stat(what)
+	return err != nil && !strings.ContainsAny(what, `/\.`)
 }
 
 // place says where the compiler is to be run, and for which package. A folder of another module

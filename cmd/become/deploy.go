@@ -65,20 +65,21 @@ func (a *app) deployCommand() *cobra.Command {
 	var flags specFlags
 	cmd := &cobra.Command{
 		Use: "deploy PATH", Short: "Let a name become this code", Long: deployLong, Example: deployExample,
-		Args: wants(1, 1, "one PATH, or the name of a stock server"),
+		Args: wants(1, 1, "one PATH, or the name of a stock server"), ValidArgsFunction: completePath,
 	}
 	to.add(cmd.Flags())
 	flags.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(to.nodes) > 0 || flags.given(cmd) {
-			return a.deployRoles(cmd.Context(), to, args[0], func(fill func(string) string) (master.Spec, error) {
+			err := a.deployRoles(cmd.Context(), to, args[0], func(fill func(string) string) (master.Spec, error) {
 				return flags.filled(fill).read(cmd)
 			})
+			return likeStock(cmd, args[0], err)
 		}
 		if to.several.count != 1 {
 			return usage("as in --count 3 --listen :0", "--count is for services")
 		}
-		return a.deployFunctions(cmd.Context(), to.name, args[0])
+		return likeStock(cmd, args[0], a.deployFunctions(cmd.Context(), to.name, args[0]))
 	}
 	cmd.AddCommand(stockCommands("become deploy", to.add, func(cmd *cobra.Command, s stock.Server, read specReader) error {
 		return a.deployRoles(cmd.Context(), to, s.Name, read)

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/role"
+	"github.com/universal-server/become/serve/socket"
 	"github.com/universal-server/become/work/roster"
 )
 
@@ -22,7 +24,10 @@ func (a *app) deployRoles(ctx context.Context, to deployTarget, what string, rea
 	editions := make([]role.Edition, len(all))
 	for i, one := range all {
 		editions[i].By = me()
-		if editions[i].Spec, err = read(one.fill); err != nil {
+		if editions[i].Spec, err = read(one.fill); err == nil {
+			err = absoluteSockets(editions[i].Spec.Listen)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -47,6 +52,23 @@ func (a *app) deployRoles(ctx context.Context, to deployTarget, what string, rea
 		}
 		return nil
 	})
+}
+
+// absoluteSockets makes the paths of Unix sockets what they are here: a node has another working folder.
+func absoluteSockets(listen []string) error {
+	for i, text := range listen {
+		a, err := socket.Parse(text)
+		if err == nil && a.Network == "unix" && !strings.HasPrefix(a.Addr, "@") {
+			if a.Addr, err = filepath.Abs(a.Addr); err == nil {
+				a, err = socket.Parse(a.String()) // it may be too long now
+			}
+			listen[i] = a.String()
+		}
+		if err != nil {
+			return misused(err)
+		}
+	}
+	return nil
 }
 
 // serviceCode loads what shall serve; nil for a stock server.

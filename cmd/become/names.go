@@ -3,13 +3,16 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/universal-server/become/fleet"
+	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/serve/role"
 )
 
@@ -78,7 +81,7 @@ func (a *app) rmCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "rm NAME...", Short: "Remove names", Args: wants(1, -1, "a NAME"),
 		Long: `Remove names. Functions: what runs finishes; the bundles stay, and so do their jobs. Services: their
-processes drain, their sockets are closed.
+processes drain, their sockets are closed; that is waited for.
 ` + patternHelp,
 		Example: "  become rm square\n  become rm 'crunch-*'", ValidArgsFunction: a.completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -92,15 +95,7 @@ processes drain, their sockets are closed.
 				if err != nil {
 					return err
 				}
-				for _, name := range names {
-					err := a.roleOr(ctx, s, name, func(roles *role.Store, r role.Role) error {
-						return a.rmRole(ctx, roles, r)
-					}, func() error { return a.rm(ctx, s, name) })
-					if err != nil {
-						return err
-					}
-				}
-				return nil
+				return a.rmAll(ctx, s, names)
 			})
 		},
 	}
@@ -143,9 +138,54 @@ func (a *app) rm(ctx context.Context, s *session, name string) error {
 	return err
 }
 
-func (a *app) rmRole(ctx context.Context, roles *role.Store, r role.Role) error {
-	if err := roles.Remove(ctx, r.Name); err != nil {
+// rmAll removes names, and returns when no node has the services among them any more: their addresses are free then.
+func (a *app) rmAll(ctx context.Context, s *session, names []string) error {
+	roles, err := role.Open(ctx, s.Bus())
+	if err != nil {
 		return err
 	}
-	return a.done(map[string]string{"removed": r.Name, "service": r.Now.What()}, fmt.Sprintf("removed %s, which was the service %s", r.Name, r.Now.What()))
+	var gone []role.Role
+	for _, name := range names {
+		err = a.roleOr(ctx, s, name, func(_ *role.Store, r role.Role) error {
+			if err := roles.Remove(ctx, r.Name); err != nil {
+				return err
+			}
+			gone = append(gone, r)
+			return nil
+		}, func() error { return a.rm(ctx, s, name) })
+		if err != nil {
+			break
+		}
+	}
+	for _, r := range gone { // all drain meanwhile
+		if failed := awaitGone(ctx, s, roles, r.Name); failed != nil {
+			return errors.Join(err, failed)
+		}
+		text := fmt.Sprintf("removed %s, which was the service %s", r.Name, r.Now.What())
+		if failed := a.done(map[string]string{"removed": r.Name, "service": r.Now.What()}, text); failed != nil {
+			return errors.Join(err, failed)
+		}
+	}
+	return err
+}
+
+// awaitGone waits until no node has a role that was removed, or somebody has deployed it again.
+func awaitGone(ctx context.Context, s *session, roles *role.Store, name string) error {
+	for {
+		all, err := askRoles(ctx, s)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(all, func(r nodeRole) bool { return r.Name == name }) {
+			return nil
+		}
+		if _, err := roles.Get(ctx, name); fault.KindOf(err) != fault.NotFound {
+			return err
+		}
+		select {
+		case <-time.After(askEvery):
+		case <-ctx.Done():
+			return notAwaited(ctx, name)
+		}
+	}
 }

@@ -200,10 +200,15 @@ func (a *app) awaitRole(ctx context.Context, s *session, roles *role.Store, want
 		select {
 		case <-time.After(askEvery):
 		case <-ctx.Done():
-			return fault.New(fault.KindOf(ctx.Err()), "wait for", want.Name, context.Cause(ctx)).
-				WithHint("it goes on without you: become ps " + want.Name)
+			return notAwaited(ctx, want.Name)
 		}
 	}
+}
+
+// notAwaited says that what nodes do was not waited for.
+func notAwaited(ctx context.Context, name string) error {
+	return fault.New(fault.KindOf(ctx.Err()), "wait for", name, context.Cause(ctx)).
+		WithHint("it goes on without you: become ps " + name)
 }
 
 // overtaken says why what was wanted will not be.
@@ -224,7 +229,7 @@ func overtaken(want, now role.Role) error {
 // node, too. All else is the program's.
 func refusedAs(r role.Role) fault.Kind {
 	switch kind := fault.ParseKind(r.Refused); kind {
-	case fault.Conflict, fault.Busy, fault.Denied:
+	case fault.Conflict, fault.Busy, fault.Denied, fault.NotFound:
 		return kind
 	}
 	return fault.Remote

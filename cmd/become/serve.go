@@ -24,6 +24,7 @@ func (a *app) serveCommand() *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
 		Use: "serve PATH", Short: "Serve on sockets, in this terminal", Args: wants(1, 1, "one PATH, or the name of a stock server"),
+		ValidArgsFunction: completePath,
 		Long: `Serve on sockets that are opened once and kept: processes share them, die and are replaced, and change
 their version, while no connection fails. No fleet is needed. The processes share the processors too; GOMAXPROCS in
 the environment gives each so many.
@@ -63,7 +64,8 @@ SIGUSR2 replaces this command itself by the version that is installed now: same 
 		if spec.Log.Level == "" { // as a program alone: here nobody looks for it later
 			spec.Log.Level = slogs.LevelName(slogs.LevelWarning)
 		}
-		return a.serve(cmd.Context(), serving{what: args[0], spec: spec, listens: cmd.Flags().Changed("listen"), watch: watch})
+		err = a.serve(cmd.Context(), serving{what: args[0], spec: spec, listens: cmd.Flags().Changed("listen"), watch: watch})
+		return likeStock(cmd, args[0], err)
 	}
 	cmd.AddCommand(stockCommands("become serve", nil, func(cmd *cobra.Command, s stock.Server, read specReader) error {
 		spec, err := read(nil)
@@ -111,19 +113,28 @@ func (a *app) serve(ctx context.Context, o serving) error {
 		f.tellServing()
 	}
 	f.untilStopped(ctx)
+	farewell := ""
 	if o.what == cas.Name && !a.json {
-		fmt.Fprintln(a.out, "Exiting") // what the lecture's server says
+		farewell = "Exiting\n" // what the lecture's server says
 	}
-	return a.stopServing(f.master, f.signals)
+	return a.stopServing(f.master, f.signals, farewell)
 }
 
+// endWithin is how long the second signal waits for processes to be gone. They are killed; but what they have
+// printed may be in the way, when nobody reads it.
+const endWithin = 2 * time.Second
+
 // stopServing drains.
-func (a *app) stopServing(m *master.Master, signals <-chan os.Signal) error {
+func (a *app) stopServing(m *master.Master, signals <-chan os.Signal, farewell string) error {
 	now, end := context.WithCancel(context.Background())
 	defer end()
 	closed := make(chan error, 1)
-	go func() { closed <- m.Close(now) }()
+	go func() {
+		io.WriteString(a.out, farewell)
+		closed <- m.Close(now)
+	}()
 	patience := time.After(200 * time.Millisecond)
+	var late <-chan time.Time
 	for {
 		select {
 		case err := <-closed:
@@ -131,10 +142,14 @@ func (a *app) stopServing(m *master.Master, signals <-chan os.Signal) error {
 				return exitError(exitInterrupted)
 			}
 			return err
-		case <-patience:
-			fmt.Fprintln(a.err, "become: waiting for open connections; Ctrl-C again ends it now")
+		case <-patience: // beside: who does not read it must not keep the next signal from being heard
+			go fmt.Fprintln(a.err, "become: waiting for open connections; Ctrl-C again ends it now")
 		case <-signals:
-			end()
+			if end(); late == nil {
+				late = time.After(endWithin)
+			}
+		case <-late:
+			return exitError(exitInterrupted)
 		}
 	}
 }

@@ -86,6 +86,9 @@ func (s *specFlags) describe(cmd *cobra.Command) (master.Spec, error) {
 
 // readStock is the same of a stock server, with its own arguments and flags.
 func (s *specFlags) readStock(cmd *cobra.Command, server stock.Server, args []string, given map[string][]string) (master.Spec, error) {
+	if cmd.Flags().Changed("service") {
+		return s.spec, usage(cmd.CommandPath()+" --help", "--service is for programs: this is the service %s", server.Name)
+	}
 	s.spec.Service = server.Name
 	if len(s.spec.Listen) == 0 {
 		s.spec.Listen = server.Listen

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/service"
@@ -22,6 +24,24 @@ func isStock(name string) bool {
 // stockServices is what this program serves when a keeper starts it.
 func stockServices() []service.Service {
 	return stock.Services(stock.Env{Logger: slogs.Default(), Out: os.Stdout})
+}
+
+// likeStock adds to an error that says that there is no such PATH what could be meant.
+func likeStock(cmd *cobra.Command, what string, err error) error {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok || e.Kind != fault.NotFound || e.Op != "find" || e.ID != what || !isNowhere(what) {
+		return err
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	if like := cmd.SuggestionsFor(what); len(like) > 0 {
+		return e.WithHint("did you mean " + cmd.CommandPath() + " " + strings.Join(like, " or ") + "?")
+	}
+	return e.WithHint(cmd.CommandPath() + " --help lists the servers that are in this binary")
+}
+
+// completePath leaves it to the shell to complete a PATH, beside the stock servers.
+func completePath(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
 }
 
 // specReader reads what the flags say, with their templates filled by fill, if that is not nil.
