@@ -7,7 +7,7 @@
 //
 // # How contracts become NATS
 //
-//	Messenger  core subjects
+//	Messenger  core subjects; Serve: a subscription with a channel, which several goroutines read
 //	Queue      a work-queue stream; Consumer: a durable pull consumer named after its filter
 //	Log        a stream with limits
 //	KV         a key-value bucket whose reads go to the leader (no direct gets)
@@ -18,5 +18,6 @@
 // Those of package bus. What an acknowledgement means is the server's setting: written to the operating
 // system (survives kill -9 of the server), or to the disk (survives a power cut). The
 // connection is kept up for ever; while it is away, requests wait until their
-// context ends.
+// context ends. A subscription keeps 65,536 messages that f has no time for, one of Serve 16,384, and 64 MiB of them
+// at most; more are dropped, which the log says.
 package jet

@@ -130,3 +130,48 @@ func TestServe_AnswersGoToInboxesOnly(t *testing.T) {
 		t.Errorf("got %v, %v", m, err)
 	}
 }
+
+// A subscription, and a call that is under way, go on when the server comes back, and end with the connection when it does not.
+func TestServe_OutlivesTheServer(t *testing.T) {
+	t.Parallel()
+	p := startOne(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	b, client := connect(t, p.url(), nil), connect(t, p.url(), nil)
+	began, free, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	if _, err := b.Serve("ask", "g", func(m bus.Message) {
+		if string(m.Data) == "wait" {
+			close(began)
+			<-free
+			close(ended)
+		}
+		b.Publish(m.Reply, m.Data)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Publish("ask", []byte("wait")); err != nil {
+		t.Fatal(err)
+	}
+	<-began
+	for range 2 {
+		p.kill()
+		p.start(t)
+		for {
+			if _, err := client.Request(ctx, bus.Message{Subject: "ask"}); err == nil {
+				break
+			} else if ctx.Err() != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	p.kill()
+	close(free)
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-ended:
+	default:
+		t.Error("Close did not wait for a call")
+	}
+}
