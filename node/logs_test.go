@@ -266,7 +266,16 @@ func TestLogs_FollowingGoesOnWithANodeThatJoins(t *testing.T) {
 	})
 	defer following.Wait()
 	defer cancel()
-	if l := <-seen; l.Text != "line 5" {
+	next := func() (l roster.LogLine) {
+		t.Helper()
+		select {
+		case l = <-seen:
+		case <-ctx.Done():
+			t.Fatal("no line came")
+		}
+		return l
+	}
+	if l := next(); l.Text != "line 5" {
 		t.Fatalf("got %q, want what the first node has", l.Text)
 	}
 	two, err := node.Start(t.Context(), node.Options{Home: logged(t, began, 0, 1, 10), URL: one.URL(), Key: one.KeyText()})
@@ -275,7 +284,7 @@ func TestLogs_FollowingGoesOnWithANodeThatJoins(t *testing.T) {
 	}
 	t.Cleanup(func() { two.Kill() })
 	for i := 5; i < 10; i++ {
-		if l := <-seen; l.Node != two.ID() || l.Text != fmt.Sprint("line ", i) {
+		if l := next(); l.Node != two.ID() || l.Text != fmt.Sprint("line ", i) {
 			t.Fatalf("got %q of %s, want line %d", l.Text, l.Node, i)
 		}
 	}

@@ -34,7 +34,7 @@ With --timeout the function is stopped when the time has passed.`,
   become call ./examples/factorial#factorial 20
   become call --xmlrpc http://127.0.0.1:8000 add 3 5
   cat points.json | become call geometry.hull -`,
-		ValidArgsFunction: a.completeTarget,
+		ValidArgsFunction: a.completeCall,
 	}
 	cmd.Flags().StringVarP(&expr, "expr", "e", "", "call this JavaScript `function`")
 	cmd.Flags().StringVar(&address, "xmlrpc", "", "call a method of the XML-RPC server at this `URL`")

@@ -208,6 +208,30 @@ func (a *app) completeTarget(cmd *cobra.Command, args []string, start string) ([
 	return out, cobra.ShellCompDirectiveDefault
 }
 
+// completeCall offers the requests of APIs besides.
+func (a *app) completeCall(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
+	out, how := a.completeTarget(cmd, args, start)
+	if len(args) > 0 {
+		return out, how
+	}
+	a.near(cmd, func(ctx context.Context, s *session) error {
+		roles, err := role.Open(ctx, s.Bus())
+		if err != nil {
+			return err
+		}
+		services, err := roles.List(ctx)
+		for _, r := range services {
+			if strings.HasPrefix(r.Name, start) || strings.HasPrefix(start, r.Name+".") { // who is not asked takes no time
+				for _, one := range requestsOf(ctx, s, r.Name) {
+					out = append(out, r.Name+"."+one)
+				}
+			}
+		}
+		return err
+	})
+	return out, how
+}
+
 // completeName offers names.
 func (a *app) completeName(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
 	var out []string

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"html/template"
+	"reflect"
 
 	"github.com/universal-server/become/ground/message"
 	"github.com/universal-server/become/talk/api"
@@ -61,7 +62,7 @@ func inputOf(name string, t *message.Type, schema map[string]any, required bool)
 	case message.Whole, message.Number:
 		in.Kind, in.Hint = "json", "number"
 	case message.Array, message.Struct, message.Any:
-		in.Kind, in.Hint = "json", "JSON"
+		in.Kind, in.Hint = "json", outline(t)
 	case message.Time:
 		in.Hint = "2026-01-02T15:04:05Z"
 	case message.Bytes:
@@ -77,4 +78,21 @@ func inputOf(name string, t *message.Type, schema map[string]any, required bool)
 		in.Hint += fmt.Sprintf(", %v if empty", zero)
 	}
 	return in
+}
+
+// outline shows how a value is written as JSON that is no single word: its members, and one element.
+func outline(t *message.Type) string {
+	v := reflect.New(t.Go()).Elem()
+	if v.Kind() == reflect.Slice {
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+	}
+	text, err := t.Append(nil, v)
+	switch string(text) {
+	case "null", "{}", "[]": // it says nothing
+		return "JSON"
+	}
+	if err != nil || len(text) > 200 {
+		return "JSON"
+	}
+	return "JSON, as " + string(text)
 }

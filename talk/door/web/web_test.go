@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"html"
 	"io"
 	"log/slog"
 	"math/big"
@@ -310,6 +311,35 @@ func TestDoor_DescribesTheAPI(t *testing.T) {
 	}
 	if len(doc.Paths) != 8 || doc.Components.Schemas["Limited"] == nil || doc.Paths["/Multiply"]["post"].OperationID != "postMultiply" {
 		t.Errorf("got %s", text)
+	}
+}
+
+func TestPage_ShowsHowPartsAreWritten(t *testing.T) {
+	type place struct {
+		Street string
+		Zip    *string
+	}
+	type Order struct {
+		To    place
+		Lines []place
+		Tags  []string
+		Names map[string]int
+		Extra any
+		Pair  [2]int
+	}
+	a, err := api.New("shop", []*api.Handler{handle(t, func(context.Context, Order) (Output, error) { return Output{}, nil }, nil)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	web.New(a, nil).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	text := html.UnescapeString(w.Body.String())
+	for name, want := range map[string]string{
+		"to": `JSON, as {"street":""}`, "lines": `JSON, as [{"street":""}]`, "tags": `JSON, as [""]`, "names": "JSON", "extra": "JSON", "pair": "JSON, as [0,0]",
+	} {
+		if !strings.Contains(text, `<input name="`+name+`" data-kind="json" value="" placeholder="`+want+`"`) {
+			t.Errorf("%s is not shown as %s in\n%s", name, want, text)
+		}
 	}
 }
 
