@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
@@ -188,6 +189,9 @@ func (p *apiParts) handler(name string) (http.Handler, *api.API, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if _, err := a.Find(strings.TrimPrefix(rpcPath, "/")); err == nil {
+		return nil, nil, fault.Text(fault.Conflict, "declare API", name, "XML-RPC is at "+rpcPath).WithHint("name that request otherwise")
+	}
 	p.observer.metrics.Cover(a)
 	resources, described, err := p.makeResources(a)
 	if err != nil {
@@ -229,7 +233,9 @@ func (p *apiParts) addRoutes(name string, mux *http.ServeMux) (err error) {
 		}
 	}()
 	for _, one := range p.routes {
-		at = one.pattern
+		if at = one.pattern; one.handler == nil {
+			return badRoute(name, at, "it has no handler")
+		}
 		mux.Handle(one.pattern, edge.Route(one.handler))
 	}
 	return nil

@@ -78,6 +78,8 @@ func TestResource_WhatIsInTheWayIsSaid(t *testing.T) {
 		"something else is at /Greet": {good, Handle(greet)},
 		"is at /Greet":                {good, good},
 		"is at /RPC2":                 {Resource("RPC2", MemoryStore[thing]())},
+		"XML-RPC is at /RPC2":         {Handle(greet, RequestOptions{Name: "RPC2"})},
+		"/own\": it has no handler":   {Route("/own", nil)},
 		"a name is letters":           {Resource("a b", MemoryStore[thing]())},
 		"it has no store":             {Resource[thing]("a", nil)},
 	} {
