@@ -76,7 +76,8 @@ func (f *flags) define(s *Server) *flag.FlagSet {
 
 // notFlag is wrong usage, as all errors of flags are.
 func notFlag(arg string) error {
-	return &settings.ArgumentError{Err: fault.Text(fault.Invalid, "read flags", "", fmt.Sprintf("%q is no flag", arg)).WithHint("see " + programName() + " --help")}
+	return &settings.ArgumentError{Err: fault.Text(fault.Invalid, "read flags", "", fmt.Sprintf("%q is no flag", arg)).
+		WithHint("see " + programName() + " --help")}
 }
 
 // parseFlags reads the command line of a service without settings.

@@ -77,7 +77,8 @@ func (f *Fleet) refill(ctx context.Context, q roster.LogQuery, s *logSource) err
 		answered := false
 		err := f.logPage(ctx, 1, q, func(c roster.LogChunk) { s.lines, s.next, answered = c.Lines, c.Next, true })
 		if err == nil && !answered || fault.KindOf(err) == fault.Lost {
-			return fault.Text(fault.Lost, opLogs, "", "node "+s.node+" does not answer any more").WithHint("what it has follows when it is back; --node ID asks another alone")
+			return fault.Text(fault.Lost, opLogs, "", "node "+s.node+" does not answer any more").
+				WithHint("what it has follows when it is back; --node ID asks another alone")
 		}
 		if err != nil {
 			return err

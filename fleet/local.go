@@ -148,7 +148,8 @@ func (l *local) openBundle(digest string) (engine.Engine, error) {
 		return nil, err
 	}
 	if l.open == nil || m.Kind == bundle.Native {
-		return nil, fault.Text(fault.Invalid, "run bundle", m.Name, "this fleet is one process and runs nothing but its own functions").WithHint("start a node with: become up")
+		return nil, fault.Text(fault.Invalid, "run bundle", m.Name, "this fleet is one process and runs nothing but its own functions").
+			WithHint("start a node with: become up")
 	}
 	r, err := l.f.bundles.Open(l.ctx, digest)
 	if err != nil {

@@ -65,7 +65,8 @@ func (f *Fleet) Resolve(ctx context.Context, name string) (Deployment, error) {
 	if kind := fault.KindOf(err); kind != fault.NotFound && kind != fault.Invalid { // nothing can have such a name
 		return Deployment{}, err
 	}
-	return Deployment{}, fault.Text(fault.NotFound, "find", name, "nothing is deployed under that name; there is "+f.listNames()).WithHint("deploy it with: become deploy PATH")
+	return Deployment{}, fault.Text(fault.NotFound, "find", name, "nothing is deployed under that name; there is "+f.listNames()).
+		WithHint("deploy it with: become deploy PATH")
 }
 
 func (f *Fleet) listNames() string {

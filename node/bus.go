@@ -32,7 +32,8 @@ func (n *Node) checkListen() error {
 		return nil
 	}
 	if n.opts.Key == "" {
-		return fault.Text(fault.Denied, "listen at", n.opts.Listen, "other machines could reach it and no key was given").WithHint("make a key with: become key new FILE, and give it with --key FILE to every node and boss")
+		return fault.Text(fault.Denied, "listen at", n.opts.Listen, "other machines could reach it and no key was given").
+			WithHint("make a key with: become key new FILE, and give it with --key FILE to every node and boss")
 	}
 	n.lineTCP = net.JoinHostPort(host, "0")
 	return nil

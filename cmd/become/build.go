@@ -21,7 +21,8 @@ func (a *app) program(ctx context.Context, what string) (string, error) {
 	switch {
 	case err == nil && info.Mode().IsRegular() && !strings.HasSuffix(what, ".go"):
 		if info.Mode().Perm()&0o111 == 0 && filepath.Ext(what) != ".exe" {
-			return "", fault.Text(fault.Invalid, "run", what, "it is neither an executable nor a Go package").WithHint("a function in a .js file is called with: become call FILE.js#function")
+			return "", fault.Text(fault.Invalid, "run", what, "it is neither an executable nor a Go package").
+				WithHint("a function in a .js file is called with: become call FILE.js#function")
 		}
 		return filepath.Abs(what)
 	case err != nil && (strings.HasPrefix(what, ".") || filepath.IsAbs(what)) && !strings.Contains(what, "..."):

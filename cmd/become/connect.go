@@ -130,7 +130,8 @@ func (a *app) join(ctx context.Context, url, dir string) (*session, error) {
 	var err error
 	if s.Fleet, err = a.dial(ctx, url, s.keyRef, dir); err != nil {
 		if _, e := os.Stat(s.keyRef); fault.KindOf(err) == fault.NotFound && s.keyRef == filepath.Join(dir, "key") && errors.Is(e, os.ErrNotExist) {
-			return nil, fault.Text(fault.NotFound, "read key", s.keyRef, "the node was given another one").WithHint("give the same one with --key FILE, or in BECOME_KEY")
+			return nil, fault.Text(fault.NotFound, "read key", s.keyRef, "the node was given another one").
+				WithHint("give the same one with --key FILE, or in BECOME_KEY")
 		}
 		return nil, err
 	}

@@ -38,7 +38,8 @@ and exit code pass through.`,
 			return usage("as in --workers 4", "--workers %d makes no sense", workers)
 		}
 		if isScript(args[0]) {
-			return fault.Text(fault.Invalid, "run", args[0], "it is a script, which has functions but no main program").WithHint("become call " + args[0] + "#FUNCTION, or become deploy " + args[0])
+			return fault.Text(fault.Invalid, "run", args[0], "it is a script, which has functions but no main program").
+				WithHint("become call " + args[0] + "#FUNCTION, or become deploy " + args[0])
 		}
 		path, err := a.program(ctx, args[0])
 		if err != nil {

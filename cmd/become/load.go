@@ -132,7 +132,8 @@ func (a *app) loadProgram(ctx context.Context, path string) (*code, error) {
 	}
 	m := bundle.Manifest{Kind: bundle.Native, Name: name, GOOS: goos, GOARCH: goarch}
 	if !m.RunsHere() {
-		return nil, fault.Text(fault.Invalid, "describe", path, "it is a program for "+m.Platform()+", which this machine cannot run").WithHint("deploy it from a machine of that kind")
+		return nil, fault.Text(fault.Invalid, "describe", path, "it is a program for "+m.Platform()+", which this machine cannot run").
+			WithHint("deploy it from a machine of that kind")
 	}
 	full, err := filepath.Abs(path)
 	if err != nil {
@@ -147,7 +148,8 @@ func (a *app) loadProgram(ctx context.Context, path string) (*code, error) {
 		Services []bundle.Service
 	}
 	if err := json.Unmarshal(out, &offers); err != nil {
-		return nil, fault.Text(fault.Invalid, "describe", path, "it does not say what it offers").WithHint("its main function must begin with become.Main, become.Serve or become.Init")
+		return nil, fault.Text(fault.Invalid, "describe", path, "it does not say what it offers").
+			WithHint("its main function must begin with become.Main, become.Serve or become.Init")
 	}
 	m.Exports, m.Services = offers.Exports, offers.Services
 	if m.Digest, m.Size, err = bundle.FileDigest(full); err != nil {
@@ -164,14 +166,16 @@ func platform(path string) (goos, goarch string, err error) {
 		if errors.Is(err, os.ErrNotExist) {
 			return "", "", fault.Text(fault.NotFound, "describe", path, "there is no such file")
 		}
-		return "", "", fault.Text(fault.Invalid, "describe", path, "it is no Go program").WithHint("give a .js or .ts file, a Go package, or an executable built from one that imports become")
+		return "", "", fault.Text(fault.Invalid, "describe", path, "it is no Go program").
+			WithHint("give a .js or .ts file, a Go package, or an executable built from one that imports become")
 	}
 	uses := info.Main.Path == modulePath || strings.HasPrefix(info.Main.Path, modulePath+"/")
 	for _, d := range info.Deps {
 		uses = uses || d.Path == modulePath
 	}
 	if !uses {
-		return "", "", fault.Text(fault.Invalid, "describe", path, "it does not import become").WithHint("import " + modulePath + " and call become.Main in its main function")
+		return "", "", fault.Text(fault.Invalid, "describe", path, "it does not import become").
+			WithHint("import " + modulePath + " and call become.Main in its main function")
 	}
 	for _, s := range info.Settings {
 		switch s.Key {
@@ -206,7 +210,8 @@ func ask(ctx context.Context, name, path, env string, input []byte) ([]byte, err
 	case ctx.Err() != nil:
 		return nil, fault.New(fault.KindOf(ctx.Err()), "describe", name, context.Cause(ctx))
 	case bounded.Err() != nil:
-		return nil, fault.Text(fault.Invalid, "describe", name, "it did not say what it offers within "+describeWithin.String()).WithHint("a program's main function must begin with become.Main, become.Serve or become.Init")
+		return nil, fault.Text(fault.Invalid, "describe", name, "it did not say what it offers within "+describeWithin.String()).
+			WithHint("a program's main function must begin with become.Main, become.Serve or become.Init")
 	}
 	text := err.Error()
 	if said := strings.TrimSpace(stderr.String()); said != "" {

@@ -144,7 +144,8 @@ func (w *logWindow) bounds(ctx context.Context, s *session, args []string, now t
 		if n := len(all); n > 0 {
 			text = fmt.Sprintf("%d starts of it are known: 0 to %d, or -1 to -%d", n, n-1, n)
 		}
-		return begin, end, fault.Text(fault.NotFound, "find start "+strconv.Itoa(w.start)+" of", args[0], text).WithHint("become history " + args[0] + " lists them: those of process 1 count")
+		return begin, end, fault.Text(fault.NotFound, "find start "+strconv.Itoa(w.start)+" of", args[0], text).
+			WithHint("become history " + args[0] + " lists them: those of process 1 count")
 	}
 	begin = all[i].Started
 	switch {

@@ -115,7 +115,8 @@ func (r *restoring) refuse(ctx context.Context) error {
 	}
 	switch {
 	case len(other) > 0:
-		return fault.Text(fault.Conflict, "restore", strings.Join(other, ", "), "the fleet has something of another kind under that name").WithHint("remove it first: become rm NAME")
+		return fault.Text(fault.Conflict, "restore", strings.Join(other, ", "), "the fleet has something of another kind under that name").
+			WithHint("remove it first: become rm NAME")
 	case len(same) > 0:
 		return fault.Text(fault.Conflict, "restore", strings.Join(same, ", "), "it is there already").WithHint("--replace lets it become what the archive holds")
 	}

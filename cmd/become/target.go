@@ -120,7 +120,8 @@ func choose(label, said, function string, names []string) (string, error) {
 	case function != "" && (len(names) == 0 || slices.Contains(names, function)):
 		return function, nil
 	case function != "":
-		return "", fault.Text(fault.NotFound, "find function", function, label+" has none of that name; there is "+strings.Join(names, ", ")).WithHint("as in " + said + names[0])
+		return "", fault.Text(fault.NotFound, "find function", function, label+" has none of that name; there is "+strings.Join(names, ", ")).
+			WithHint("as in " + said + names[0])
 	case len(names) == 1:
 		return names[0], nil
 	case slices.Contains(names, "default"):

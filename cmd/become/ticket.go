@@ -68,7 +68,8 @@ func (a *app) ticket(lasts time.Duration) (c natsContext, err error) {
 		return c, fault.Text(fault.Invalid, op, fmt.Sprintf("%.100q", at), "want an address as in nats://127.0.0.1:4222")
 	}
 	if ip := net.ParseIP(u.Hostname()); (ip == nil || !ip.IsLoopback()) && u.Hostname() != "localhost" {
-		return c, fault.Text(fault.Invalid, op, u.Redacted(), "the bus speaks the fleet's own TLS there, which no other program knows").WithHint("become call asks services from everywhere")
+		return c, fault.Text(fault.Invalid, op, u.Redacted(), "the bus speaks the fleet's own TLS there, which no other program knows").
+			WithHint("become call asks services from everywhere")
 	}
 	k, err := fleet.ReadKey(a.keyFor(a.homeDir()))
 	if err != nil {

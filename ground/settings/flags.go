@@ -193,7 +193,8 @@ func (l *loading) edited(file string) error {
 	}
 	l.v.Set(l.factory)
 	if err := update(l.typ, l.v, data, true); err != nil {
-		return fault.New(fault.Invalid, "take settings", file, err).WithHint("what is stored is as before; mend that file and take it: --settings \"$(cat " + file + ")\" --store-settings")
+		return fault.New(fault.Invalid, "take settings", file, err).
+			WithHint("what is stored is as before; mend that file and take it: --settings \"$(cat " + file + ")\" --store-settings")
 	}
 	os.Remove(file)
 	return nil

@@ -152,7 +152,8 @@ func (l *loading) file() error {
 	info, err := os.Stat(l.out.File)
 	if errors.Is(err, os.ErrNotExist) {
 		if l.named && !l.store && !l.edit {
-			return fault.Text(fault.NotFound, "read settings", l.out.File, "there is no such file").WithHint("make it: --settings-file " + l.out.File + " --store-settings")
+			return fault.Text(fault.NotFound, "read settings", l.out.File, "there is no such file").
+				WithHint("make it: --settings-file " + l.out.File + " --store-settings")
 		}
 		if l.opts.Create && !l.named {
 			l.write() // who may not write there goes on without

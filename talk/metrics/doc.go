@@ -10,8 +10,9 @@
 //	become_api_sessions                              clients that are connected by a session
 //	go_…, process_…                                  a choice of those of Prometheus' own client for Go, by its names
 //
-// A request that is refused before it comes to a handler is in the first only; one for which there is no handler has the
-// name "". Those of a resource are named as in traces, GET /notes/{id}, whatever the id. A handler that is late counts as deadline when its client is told so, and is in flight until it returns.
+// A request that is refused before it comes to a handler is in the first only; one for which there is no handler has the name "". Those of
+// a resource are named as in traces, GET /notes/{id}, whatever the id. A handler that is late counts as deadline when its client is told
+// so, and is in flight until it returns.
 //
 // # Several processes
 //

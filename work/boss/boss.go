@@ -220,7 +220,8 @@ func (h *held) take(ctx context.Context, calls int, bytes int64) error {
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return ctx.Err()
 			}
-			return fault.New(fault.Busy, "", "", errors.New("too many calls are waiting for workers")).WithHint("wait for answers before starting more, or give the fleet more workers")
+			return fault.New(fault.Busy, "", "", errors.New("too many calls are waiting for workers")).
+				WithHint("wait for answers before starting more, or give the fleet more workers")
 		}
 	}
 }

@@ -64,6 +64,10 @@ func (b *town) Subscribe(subject, _ string, f func(bus.Message)) (bus.Subscripti
 	}), nil
 }
 
+func (b *town) Serve(subject, group string, f func(bus.Message)) (bus.Subscription, error) {
+	return b.Subscribe(subject, group, f)
+}
+
 func (b *town) Publish(subject string, data []byte) error {
 	return b.Send(bus.Message{Subject: subject, Data: data})
 }

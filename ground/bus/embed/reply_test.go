@@ -43,17 +43,23 @@ func TestGate_ACallerCannotMakeOthersWriteForIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer answerer.Close()
-		if _, err := answerer.Subscribe(name+".Echo", "q", func(m bus.Message) { answerer.Publish(m.Reply, m.Data) }); err != nil {
-			t.Fatal(err)
-		}
-		for range 3 {
-			if err := caller.PublishRequest(name+".Echo", "$KV.become_names.square", []byte("forged")); err != nil {
+		respond := func(m bus.Message) { answerer.Publish(m.Reply, m.Data) }
+		for request, listen := range map[string]func(string, string, func(bus.Message)) (bus.Subscription, error){"Echo": answerer.Subscribe, "Ask": answerer.Serve} {
+			sub, err := listen(name+"."+request, "q", respond)
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		// What comes after is answered, so that what came before has been.
-		if m, err := caller.Request(name+".Echo", []byte("hi"), 10*time.Second); err != nil || string(m.Data) != "hi" {
-			t.Errorf("%s: got %v, %v", name, m, err)
+			for range 3 {
+				if err := caller.PublishRequest(name+"."+request, "$KV.become_names.square", []byte("forged")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if m, err := caller.Request(name+"."+request, []byte("hi"), 10*time.Second); err != nil || string(m.Data) != "hi" {
+				t.Errorf("%s %s: got %v, %v", name, request, m, err)
+			}
+			if err := sub.Drain(); err != nil { // what came before has been answered, if it is
+				t.Fatal(err)
+			}
 		}
 		if err := operator.Publish("$KV.become_names.end", nil); err != nil {
 			t.Fatal(err)

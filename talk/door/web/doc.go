@@ -2,10 +2,10 @@
 //
 //	HTTP request → [web] → message → API → reply → JSON
 //
-// The last part of the path names the request. Its message comes from the query of a GET, or from the body of a
-// POST: a form (application/x-www-form-urlencoded), XML, CBOR, lines of text, or JSON, plain {"x":1.5} or in an envelope
-// {"value":{"x":1.5}}; see package talk/door/media. A body of JSON is taken as an envelope when its first name is "value" and the message has no field of that name. A field that is not sent has its default, which is the zero value unless a tag says another, or says that it
-// is required.
+// The last part of the path names the request. Its message comes from the query of a GET, or from the body of a POST: a form
+// (application/x-www-form-urlencoded), XML, CBOR, lines of text, or JSON, plain {"x":1.5} or in an envelope {"value":{"x":1.5}}; see
+// package talk/door/media. A body of JSON is taken as an envelope when its first name is "value" and the message has no field of that name.
+// A field that is not sent has its default, which is the zero value unless a tag says another, or says that it is required.
 //
 // An answer names its type, {"value":["crunch.Output",{"value":3.375},[]]}; the third element is always
 // empty and there for clients of older servers. With the media type's parameter profile=plain in Accept it is the

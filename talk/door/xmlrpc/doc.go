@@ -25,8 +25,9 @@
 //
 // # Errors
 //
-// An error is a fault with code 1, as Python's server has it, and "<kind>:text" as its string; a call that is not
-// XML-RPC is one with the code of http://xmlrpc-epi.sourceforge.net/specs/rfc.fault_codes.php, -32700. What is wrong by HTTP already is a problem (RFC 9457): 400, 403 for a page of another origin, 405, 413, 415.
+// An error is a fault with code 1, as Python's server has it, and "<kind>:text" as its string; a call that is not XML-RPC is one with the
+// code of http://xmlrpc-epi.sourceforge.net/specs/rfc.fault_codes.php, -32700. What is wrong by HTTP already is a problem (RFC 9457): 400,
+// 403 for a page of another origin, 405, 413, 415.
 //
 // # Guarantees
 //

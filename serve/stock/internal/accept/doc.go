@@ -12,10 +12,9 @@
 //
 // # Draining
 //
-// When its context ends, the listener is closed (a socket that other processes share stays
-// open in them; of one that no other process has, the connections that still wait are reset). A connection is served on until it is silent for [Settle], so that what
-// was sent before its peer could know is answered; a busy one for at most [Busy]. Then its
-// writing side is closed, what still comes in is read and dropped for a moment, so that no
-// reset overtakes the last answers, and it is closed. What is open after the
-// deadline is cut. With [Settings.Patient] there is the deadline only.
+// When its context ends, the listener is closed (a socket that other processes share stays open in them; of one that no other process has,
+// the connections that still wait are reset). A connection is served on until it is silent for [Settle], so that what was sent before its
+// peer could know is answered; a busy one for at most [Busy]. Then its writing side is closed, what still comes in is read and dropped for
+// a moment, so that no reset overtakes the last answers, and it is closed. What is open after the deadline is cut. With [Settings.Patient]
+// there is the deadline only.
 package accept
