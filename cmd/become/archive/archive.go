@@ -2,6 +2,7 @@ package archive
 
 import (
 	"archive/zip"
+	"compress/flate"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -57,6 +58,8 @@ func write(path string, f Fleet, open func(digest string) (io.ReadCloser, error)
 	}
 	defer os.Remove(out.Name()) // when it was not renamed
 	z := zip.NewWriter(out)
+	// A program is 7 % larger than it might be, and written four times as fast.
+	z.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
 	err = writeAll(z, f, open)
 	err = errors.Join(err, z.Close(), out.Sync(), out.Close())
 	if err != nil {
