@@ -34,6 +34,7 @@ type LogFollower struct {
 	Tell func(node string, back bool)
 
 	f      *Fleet
+	match  func(roster.LogLine) bool
 	inbox  string
 	stop   string
 	stream uint64 // the newest question's
@@ -44,10 +45,14 @@ type LogFollower struct {
 
 // Run follows the nodes of a fleet until ctx ends or Show returns an error. A node that is restarted, or is away for a while, is waited
 // for, and goes on where it was: no line comes twice, and none is left out that it still has. So does a node that another Run knew, maybe by
-// another connection. A node that joins the fleet later is followed from the Query's Since on, or else from when the first Run began. One Run
-// at a time.
+// another connection. A node that joins the fleet later is followed from the Query's Since on, or else from when the first Run began, unless
+// its version is so old that it cannot be told from one that was there and had nothing to say. One Run at a time. fault.Invalid for a wrong Grep.
 func (w *LogFollower) Run(ctx context.Context, f *Fleet) error {
-	w.f, w.inbox, w.stop = f, f.bus.Inbox(), f.bus.Inbox()
+	match, err := matcher(w.Query)
+	if err != nil {
+		return err
+	}
+	w.f, w.inbox, w.stop, w.match = f, f.bus.Inbox(), f.bus.Inbox(), match
 	arrived := make(chan roster.LogChunk, 256)
 	over := make(chan struct{})
 	defer close(over)
@@ -78,7 +83,7 @@ func (w *LogFollower) Run(ctx context.Context, f *Fleet) error {
 	return w.run(ctx, arrived, there)
 }
 
-// lookAround names the nodes that are there, now and then, until ctx ends. It is the only thing beside run.
+// lookAround names the nodes that are there, and would have begun to answer if they had been before, now and then, until ctx ends. It is the only thing beside run.
 func (w *LogFollower) lookAround(ctx context.Context, there chan<- string) {
 	tick := time.NewTicker(joinedEvery)
 	defer tick.Stop()
@@ -90,6 +95,9 @@ func (w *LogFollower) lookAround(ctx context.Context, there chan<- string) {
 		}
 		all, _ := w.f.Nodes(ctx, 0) // who does not answer this time does another
 		for _, one := range all {
+			if !one.Beats {
+				continue
+			}
 			select {
 			case there <- one.Node:
 			case <-ctx.Done():
@@ -194,7 +202,11 @@ func (w *LogFollower) take(c roster.LogChunk) {
 	if c.At != nil {
 		n.at = c.At
 	}
-	w.held = append(w.held, c.Lines...)
+	for _, l := range c.Lines {
+		if l.Stream == "node" || w.match(l) { // the node tells of lines that are lost, whatever the query is
+			w.held = append(w.held, l)
+		}
+	}
 }
 
 // look asks the nodes that are away where they were.

@@ -2,15 +2,12 @@ package node
 
 import (
 	"encoding/json"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/universal-server/become/ground/bus"
 	"github.com/universal-server/become/ground/logs"
-	"github.com/universal-server/become/ground/slogs"
 	"github.com/universal-server/become/work/roster"
 )
 
@@ -59,33 +56,9 @@ func logQuery(q roster.LogQuery) (logs.Query, error) {
 	if out.Count == 0 {
 		out.Count = 1000
 	}
-	var grep *regexp.Regexp
-	if q.Grep != "" {
-		var err error
-		if grep, err = regexp.Compile(q.Grep); err != nil {
-			return out, err
-		}
-	}
-	out.Match = func(l logs.Line) bool {
-		return isOf(l, q.Of) && (grep == nil || grep.MatchString(l.Text)) && (!q.Samples || isSample(l.Text))
-	}
-	return out, nil
-}
-
-// isOf says whether a line is of any of these names, bundles or workers.
-func isOf(l logs.Line, of []string) bool {
-	return len(of) == 0 || slices.ContainsFunc(of, func(what string) bool {
-		return l.Name == what || l.Worker == what || strings.HasPrefix(l.Worker, what+".") ||
-			len(what) >= shortestID && (strings.HasPrefix(l.Bundle, what) || !strings.Contains(l.Worker, ".") && strings.HasPrefix(l.Worker, what))
-	})
-}
-
-// shortestID is how much of a bundle's digest or a worker's id has to be given: a service may be named a.
-const shortestID = 4
-
-func isSample(text string) bool {
-	l, ok := slogs.Parse(text)
-	return ok && l.Tag == slogs.Sampled
+	match, err := q.Match()
+	out.Match = func(l logs.Line) bool { return match(roster.LogLine(l)) }
+	return out, err
 }
 
 // logAnswer is an answer under way.

@@ -27,7 +27,8 @@ func (a *logAnswer) follow(q roster.LogQuery, query logs.Query) error {
 	a.chunk.Stream = q.Stream
 	var from *logs.Position
 	if q.After != nil {
-		from = &logs.Position{Segment: q.After.Segment, Offset: q.After.Offset}
+		at := logs.Position(*q.After)
+		from = &at
 		query.Count = 0
 	}
 	var mu sync.Mutex // guards a

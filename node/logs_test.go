@@ -121,7 +121,7 @@ func TestLogs_OfTwoNodesAreInOrderOfTime(t *testing.T) {
 	if err := f.ReadLogs(ctx, 2, roster.LogQuery{}, func(roster.LogLine) error { return enough }); err != enough {
 		t.Errorf("got %v, want the caller's error", err)
 	}
-	if err := f.ReadLogs(ctx, 2, roster.LogQuery{Grep: "("}, nil); fault.KindOf(err) != fault.Remote {
+	if err := f.ReadLogs(ctx, 2, roster.LogQuery{Grep: "("}, nil); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("got %v, want what is wrong", err)
 	}
 	two.Kill()

@@ -17,7 +17,8 @@ import (
 func (n *Node) Status() roster.Status {
 	host, _ := os.Hostname()
 	s := roster.Status{
-		Node: n.ID(), Host: host, PID: os.Getpid(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Version: n.opts.Version,
+		Beats: true,
+		Node:  n.ID(), Host: host, PID: os.Getpid(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Version: n.opts.Version,
 		Started: n.started, Bus: n.url, Embedded: n.server != nil, Home: n.home.Dir(), DiskFree: disk.Free(n.home.Dir()),
 	}
 	if why := n.full.Load(); why != nil {

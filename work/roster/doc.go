@@ -4,7 +4,7 @@
 //
 //	boss → [want] → node → worker up → [up] → boss → line → worker
 //
-// It holds messages and subjects only, so that boss, node and worker never
+// It holds messages, subjects and which lines a query of logs means, so that boss, node and worker never
 // import one another.
 //
 // # The conversation

@@ -108,8 +108,9 @@ type Status struct {
 	RSS       int64           `json:"rss"`      // bytes
 	CPU       float64         `json:"cpu"`      // seconds used since start
 	Home      string          `json:"home"`
-	DiskFree  int64           `json:"disk_free"`      // bytes
-	Full      string          `json:"full,omitempty"` // why new jobs are refused
+	DiskFree  int64           `json:"disk_free"`       // bytes
+	Full      string          `json:"full,omitempty"`  // why new jobs are refused
+	Beats     bool            `json:"beats,omitempty"` // it answers who follows its log each LogBeat
 	Processes []ProcessStatus `json:"processes"`
 }
 
