@@ -8,8 +8,8 @@
 //
 // # Guarantees
 //
-//   - One datagram is sent for one that is received, to its sender, from the socket it came to; as with
-//     all UDP either may be lost on the way.
+//   - One datagram is sent for one that is received, to its sender, from the socket it came to, and on Linux from the address
+//     that was asked, when the socket is of all addresses; as with all UDP either may be lost on the way.
 //   - The answer is never longer than 25 bytes; but an empty or small request is answered by more than
 //     it sent: do not offer it to networks where senders' addresses can be forged.
 //   - An error about one datagram ends nothing. Memory is constant.

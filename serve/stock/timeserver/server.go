@@ -69,6 +69,7 @@ type server struct {
 	socket net.PacketConn
 	now    func() time.Time
 	log    *slog.Logger
+	origin []byte // room for the address that a datagram came to; nil if that is known
 }
 
 // run answers until the context ends, or the socket is closed.
@@ -76,6 +77,9 @@ func (s *server) run(ctx context.Context) error {
 	request := make([]byte, 64<<10) // the longest there is: a longer one would be an error on Windows
 	answer := make([]byte, 0, 32)
 	pause := firstPause
+	if udp, ok := s.socket.(*net.UDPConn); ok && tellOrigins(udp) {
+		s.origin = make([]byte, originSize)
+	}
 	for {
 		failed, err := s.one(request, answer)
 		switch {
@@ -100,12 +104,7 @@ func (s *server) run(ctx context.Context) error {
 // one receives one datagram and answers it.
 func (s *server) one(request, answer []byte) (failed string, err error) {
 	if udp, ok := s.socket.(*net.UDPConn); ok { // without an allocation
-		var peer netip.AddrPort
-		if _, peer, err = udp.ReadFromUDPAddrPort(request); err != nil {
-			return "cannot receive", err
-		}
-		_, err = udp.WriteToUDPAddrPort(s.time(answer), peer)
-		return "cannot answer", err
+		return s.oneUDP(udp, request, answer)
 	}
 	_, peer, err := s.socket.ReadFrom(request)
 	if err != nil {
@@ -115,6 +114,27 @@ func (s *server) one(request, answer []byte) (failed string, err error) {
 		return "cannot answer", errors.New("the peer has no address")
 	}
 	_, err = s.socket.WriteTo(s.time(answer), peer)
+	return "cannot answer", err
+}
+
+// oneUDP does it without an allocation. The answer is from the address that was asked: peers take no other for it.
+func (s *server) oneUDP(udp *net.UDPConn, request, answer []byte) (failed string, err error) {
+	var peer netip.AddrPort
+	var told int
+	if s.origin == nil {
+		_, peer, err = udp.ReadFromUDPAddrPort(request)
+	} else {
+		_, told, _, peer, err = udp.ReadMsgUDPAddrPort(request, s.origin)
+	}
+	if err != nil {
+		return "cannot receive", err
+	}
+	if from := answerFrom(s.origin[:told]); from != nil {
+		if _, _, err = udp.WriteMsgUDPAddrPort(s.time(answer), from, peer); err == nil {
+			return "", nil
+		} // nothing can be sent from there: a multicast address, or one that is no more
+	}
+	_, err = udp.WriteToUDPAddrPort(s.time(answer), peer)
 	return "cannot answer", err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -73,6 +74,35 @@ func TestServe_AnswersAsCtimeDoes(t *testing.T) {
 			}
 		}
 		stop()
+	}
+}
+
+func TestServe_AnswersFromTheAddressThatWasAsked(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("other systems have one loopback address, and do not tell")
+	}
+	want := "Sat Nov 21 10:00:30 2026\n"
+	both := []string{"127.0.0.1", "127.0.0.2"}
+	if six, err := net.ListenPacket("udp6", "[::1]:0"); err == nil { // or this machine has no IPv6
+		six.Close()
+		both = append(both, "::1")
+	}
+	for network, hosts := range map[string][]string{"udp4": both[:2], "udp": both} {
+		pc, err := net.ListenPacket(network, ":0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(pc.LocalAddr().String())
+		start(t, []net.PacketConn{pc}, at(2026, 11, 21, 10, 0, 30))
+		for _, host := range hosts {
+			to, err := net.ResolveUDPAddr("udp", net.JoinHostPort(host, port))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ask(t, to, nil); got != want { // a connected socket hears nobody else
+				t.Errorf("%s at %s: got %q", network, host, got)
+			}
+		}
 	}
 }
 
