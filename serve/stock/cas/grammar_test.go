@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/keep/register"
 	"github.com/universal-server/become/serve/stock/cas"
 )
@@ -324,5 +325,24 @@ func TestDrive_AnswersBeforeItWaits(t *testing.T) {
 	feed.Close()
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestReadSettings_SaysWhatIsWrongInPlainWords(t *testing.T) {
+	for text, want := range map[string]string{
+		`[]`:                       "want a JSON object, not an array",
+		`7`:                        "want a JSON object, not a number",
+		`{"max_line":"x"}`:         "max_line: want a whole number, not a string",
+		`{"max_line":1.5}`:         "max_line: want a whole number, not a number 1.5",
+		`{"chatter":{}}`:           "chatter: want true or false, not an object",
+		`{"register":1}`:           "register: want a string, not a number",
+		`{"line_timeout":5}`:       "line_timeout: want a string, not a number",
+		`{"line_timeout":"often"}`: `"often" is no duration like 30s or 5m`,
+		`{"colour":1}`:             `unknown field "colour"`,
+		`{"max_line":`:             "unexpected EOF",
+	} {
+		if _, err := cas.ReadSettings([]byte(text)); fault.KindOf(err) != fault.Invalid || err.Error() != "cannot read settings: "+want {
+			t.Errorf("%s: got %v, want %s", text, err, want)
+		}
 	}
 }

@@ -217,7 +217,7 @@ func TestService_SaysWhyItCannotServe(t *testing.T) {
 		`{"idle_timeout":"soon"}`:                   `"soon" is no duration like 30s or 5m`,
 		`{"idle_timeout":"-1s"}`:                    `"-1s" is no duration`,
 		`{"max_conns":-1}`:                          "max_conns is -1",
-		`[]`:                                        "cannot unmarshal array",
+		`[]`:                                        "want a JSON object, not an array",
 	} {
 		err := m.Deploy(t.Context(), master.Spec{Procs: 1, Listen: []string{"127.0.0.1:0"}, Settings: []byte(settings)},
 			master.Program{Path: os.Args[0], Env: append(os.Environ(), "GORACE=atexit_sleep_ms=0")})

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"reflect"
+	"strings"
 	"time"
 
 	"github.com/universal-server/become/ground/fault"
@@ -68,7 +70,7 @@ func ReadSettings(data []byte) (Settings, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
-	err := d.Decode(&s)
+	err := inPlain(d.Decode(&s))
 	if err == nil {
 		if _, more := d.Token(); !errors.Is(more, io.EOF) {
 			err = errors.New("there is more after them")
@@ -85,6 +87,35 @@ func ReadSettings(data []byte) (Settings, error) {
 		return Settings{}, fault.New(fault.Invalid, "read settings", "", err)
 	}
 	return s, nil
+}
+
+// inPlain says what is wrong with JSON without a word about Go.
+func inPlain(err error) error {
+	wrong, ok := errors.AsType[*json.UnmarshalTypeError](err)
+	switch {
+	case err == nil:
+		return nil
+	case !ok:
+		return errors.New(strings.TrimPrefix(err.Error(), "json: "))
+	case wrong.Field == "":
+		return errors.New("want a JSON object, not " + article(wrong.Value))
+	}
+	want := "a string"
+	switch wrong.Type.Kind() {
+	case reflect.Int:
+		want = "a whole number"
+	case reflect.Bool:
+		want = "true or false"
+	}
+	return fmt.Errorf("%s: want %s, not %s", wrong.Field, want, article(wrong.Value))
+}
+
+// article puts one before what JSON has.
+func article(word string) string {
+	if strings.HasPrefix(word, "array") || strings.HasPrefix(word, "object") {
+		return "an " + word
+	}
+	return "a " + word
 }
 
 // Share returns settings with a register: data unless it names one already.
