@@ -76,6 +76,9 @@ func (f *foreground) settle(given bool) (err error) {
 	if f.what == cas.Name {
 		// All processes, of all versions, share one register: in a file, so that it needs nobody who owns it.
 		f.spec.Settings, err = cas.Share(f.spec.Settings, "file:"+filepath.Join(f.dir, "register"), "")
+		if l := f.spec.Landlock; l != nil { // nobody else knows where that is
+			l.ReadWrite = append(l.ReadWrite, f.dir)
+		}
 	}
 	return err
 }

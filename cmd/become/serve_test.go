@@ -6,11 +6,16 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/universal-server/become/serve/stock/cas"
 )
 
 // TestServe_EndsThoughNobodyReadsWhatItPrints stops a service whose output stands still, as behind a pager.
@@ -52,6 +57,22 @@ func TestServe_EndsThoughNobodyReadsWhatItPrints(t *testing.T) {
 			return
 		case <-time.After(100 * time.Millisecond):
 		}
+	}
+}
+
+func TestServe_TheRegisterIsReachedBehindLandlock(t *testing.T) {
+	spec, err := readFlags(t, "--landlock", "--read-write", "/srv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := foreground{dir: t.TempDir(), serving: serving{what: "cas", spec: spec}}
+	if err := f.settle(false); err != nil {
+		t.Fatal(err)
+	}
+	s, err := cas.ReadSettings(f.spec.Settings)
+	path, inFile := strings.CutPrefix(s.Register, "file:")
+	if got := f.spec.Landlock.ReadWrite; err != nil || !inFile || !slices.Equal(got, []string{"/srv", filepath.Dir(path)}) {
+		t.Errorf("the register is at %s (%v), and %q can be written", s.Register, err, got)
 	}
 }
 
