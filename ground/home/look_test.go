@@ -81,7 +81,7 @@ func TestDestroy_AndOpenAtTheSameTime(t *testing.T) {
 	var opened, destroyed atomic.Int32
 	stop := make(chan struct{})
 	wg.Go(func() {
-		for opened.Load() < 60 && !t.Failed() {
+		for (opened.Load() < 60 || destroyed.Load() == 0) && !t.Failed() {
 			switch err := home.Destroy(dir); fault.KindOf(err) {
 			case fault.Busy, fault.NotFound, fault.Invalid: // Invalid: it is not yet a home
 			default:
@@ -126,9 +126,6 @@ func TestDestroy_AndOpenAtTheSameTime(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if destroyed.Load() == 0 {
-		t.Error("it was never destroyed")
-	}
 }
 
 func TestLook_SaysThatItCannotKnowWhetherANodeRuns(t *testing.T) {
