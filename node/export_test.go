@@ -12,6 +12,9 @@ func RunDir(n *Node) string { return n.home.Run() }
 // Answer is what a node says of its services, in bounds.
 var Answer = answer
 
+// StateOf is one word for what a keeper does of what is wanted.
+var StateOf = stateOf
+
 // Follow follows a worker process as n does, and returns what n knows of it then.
 func Follow(n *Node, child *process.Process) (reason string, refused bool, held []string) {
 	pr := newProc(newPool(n, poolKey{digest: "d"}, bundle.Manifest{Name: "hasty"}))

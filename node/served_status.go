@@ -39,16 +39,16 @@ func (v *served) status() (st role.Status, mine bool) {
 		}
 		st.Processes = append(st.Processes, one)
 	}
-	st.State = stateOf(k, busy, st.Ready)
+	st.State = stateOf(k, record.State, busy, st.Ready)
 	return st, mine || len(st.Processes) > 0
 }
 
-// stateOf is one word for what a keeper does.
-func stateOf(k keeper.Status, busy string, ready int) string {
+// stateOf is one word for what a keeper does of what is wanted.
+func stateOf(k keeper.Status, want role.State, busy string, ready int) string {
 	switch {
 	case busy == "draining":
 		return busy
-	case k.Paused || k.Generation == 0 && busy == "":
+	case k.Paused || want == role.Paused && k.Generation == 0 && busy == "":
 		return "paused"
 	case ready > 0:
 		return "serving"

@@ -21,6 +21,7 @@ import (
 	"github.com/universal-server/become/ground/bundle"
 	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/node"
+	"github.com/universal-server/become/serve/keeper"
 	"github.com/universal-server/become/serve/master"
 	"github.com/universal-server/become/serve/role"
 	"github.com/universal-server/become/serve/service"
@@ -319,6 +320,22 @@ func TestServices_SayWhoHoldsAnAddress(t *testing.T) {
 	want := fmt.Sprintf("cannot listen at %q: address already in use by role crunch", addr)
 	c.record("it is refused", "other", func(r role.Role) bool { return r.State == role.Failed && strings.HasSuffix(r.Report, want) })
 	c.eventuallySays(addr, "one")
+}
+
+// A service that cannot be started is not paused, which nobody has asked for.
+func TestServices_ArePausedOnlyIfTheyAreToBe(t *testing.T) {
+	none, paused := keeper.Status{}, keeper.Status{Paused: true, Generation: 1}
+	for _, c := range []struct {
+		k          keeper.Status
+		to         role.State
+		busy, want string
+	}{
+		{none, role.Running, "", "starting"}, {none, role.Paused, "", "paused"}, {none, role.Paused, "deploying", "starting"}, {paused, role.Running, "", "paused"},
+	} {
+		if got := node.StateOf(c.k, c.to, c.busy, 0); got != c.want {
+			t.Errorf("%+v: got %s", c, got)
+		}
+	}
 }
 
 func TestServices_RunOnTheNodesThatAreMeant(t *testing.T) {
