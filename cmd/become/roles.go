@@ -220,7 +220,7 @@ func overtaken(want, now role.Role) error {
 	case now.Now.Number != want.Now.Number && now.Report != "":
 		return fault.Text(kind, "deploy", want.Name, now.Report).WithHint("what was there before goes on")
 	case now.Now.Number != want.Now.Number:
-		return fault.Text(fault.Conflict, "deploy", want.Name, "somebody else has deployed another version meanwhile")
+		return fault.Text(fault.Conflict, "deploy", want.Name, "overtaken by a newer change").WithHint("who made it: become history " + want.Name + " --changes")
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/universal-server/become/ground/fault"
+	"github.com/universal-server/become/serve/role"
 )
 
 func TestSettings_AreChangedByPath(t *testing.T) {
@@ -80,5 +81,22 @@ func TestUnwrapped_FindsTheSettingsOfADocument(t *testing.T) {
 		if got := string(mustJSON(unwrapped(whole))); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
+	}
+}
+
+// Who is overtaken while he waits hears by what, and where to look.
+func TestOvertaken_SaysByWhat(t *testing.T) {
+	want := role.Role{Name: "crunch", Now: role.Edition{Number: 3}}
+	if err := overtaken(want, want); err != nil {
+		t.Errorf("as it was wanted: %v", err)
+	}
+	now := role.Role{Name: "crunch", Now: role.Edition{Number: 4}}
+	err := overtaken(want, now)
+	if fault.KindOf(err) != fault.Conflict || !strings.Contains(err.Error(), "overtaken by a newer change") {
+		t.Errorf("a newer one: %v", err)
+	}
+	now.Report = "not that"
+	if err := overtaken(want, now); !strings.Contains(err.Error(), "not that") {
+		t.Errorf("taken back: %v", err)
 	}
 }
