@@ -126,3 +126,31 @@ func TestPage_WithoutLinesHasAnEnd(t *testing.T) {
 	}
 	check(t, "lines after it", got, []string{"new"})
 }
+
+// Whatever a segment ends with, the others are read.
+func FuzzSeal(f *testing.F) {
+	const line = `{"time":"2026-01-02T03:04:05Z","text":"mine"}` + "\n"
+	f.Add([]byte(line + `{"first":"2026-01-02T03:04:05Z","last":"2026-01-02T03:04:05Z"}` + "\n"))
+	f.Add([]byte(line + `{"first":"2026-01-02T03:04:05Z","last":"2025-01-02T03:04:05Z"}`))
+	f.Add([]byte(`{"first":"` + "\n\n"))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dir := t.TempDir()
+		for name, data := range map[string][]byte{"0000000000000001.log": data, "0000000000000002.log": []byte(line)} {
+			if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s := open(t, dir, nil)
+		defer s.Close()
+		q := logs.Query{Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Until: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)}
+		for range 2 { // the second time with what the first has learned
+			read := texts(t, s, q)
+			paged, _ := pages(t, s, q, 5)
+			if len(read) == 0 || read[len(read)-1] != "mine" {
+				t.Fatalf("got %q, want mine at the end", read)
+			}
+			check(t, "by pages", paged, read)
+		}
+	})
+}
