@@ -30,7 +30,7 @@
 //   - A message that breaks its type's rules changes nothing.
 //   - Bodies are read up to MaxBody bytes, unpacked ones too; a page has at most MaxPage items, and looks at no more than
 //     a thousand more for a filter.
-//   - A store that fails or panics fails its request alone.
+//   - A store that fails, panics or ends its goroutine fails its request alone.
 //   - No web page of another origin changes anything unless its origin is allowed.
 //
 // # A first program

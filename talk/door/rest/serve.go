@@ -43,13 +43,23 @@ func (s *Resource) request(w http.ResponseWriter, r *http.Request) {
 		r = r.WithContext(ctx)
 	}
 	s.opts.Meter.Running(name, 1)
-	err := s.guarded(w, r)
-	s.opts.Meter.Running(name, -1)
-	s.opts.Meter.Answered(name, time.Since(begun), err)
-	if err != nil {
-		span.Of(r.Context()).Note(err)
-		problem.Write(w, err)
-	}
+	returned := false
+	err := error(fault.Text(fault.Internal, "answer", s.name, "the store ended its goroutine (runtime.Goexit)"))
+	defer func() {
+		s.opts.Meter.Running(name, -1)
+		s.opts.Meter.Answered(name, time.Since(begun), err)
+		if !returned { // the server's goroutine ends here too: it sends nothing, and the connection ends with it
+			s.tell(r, slog.LevelError, "a store ended its goroutine (runtime.Goexit)", slog.String("stack", string(debug.Stack())))
+			w.Header().Set("Connection", "close")
+			defer http.NewResponseController(w).Flush()
+		}
+		if err != nil {
+			span.Of(r.Context()).Note(err)
+			problem.Write(w, err)
+		}
+	}()
+	err = s.guarded(w, r)
+	returned = true
 }
 
 // guarded is serve with the panics of the store as errors.
