@@ -223,7 +223,8 @@ func withResources(all map[string]*rest.Resource, door http.Handler) http.Handle
 	})
 }
 
-// Around puts something around all doors of an API at its port: who may come in, a log of requests. Of several the first is outermost.
+// Around puts something around all doors of an API at its port: who may come in, a log of requests. Of several the first is outermost. What asks for
+// credentials is to let OPTIONS through: a browser asks by it, without any, whether a page of APIOptions.Origins may call.
 func Around(wrap func(http.Handler) http.Handler) APIPart { return around(wrap) }
 
 type around func(http.Handler) http.Handler

@@ -55,7 +55,7 @@ func TestResource_StandsBesideTheRequests(t *testing.T) {
 			{"GET", "/things", "", `"id":"things"`, 200},
 			{"GET", "/Greet?name=a", "", "hello a", 200},
 			{"GET", "/things/Greet", "", "no such item", 404},
-			{"GET", "/thing", "", "there is Greet", 404},
+			{"GET", "/thing", "", "there is Greet, /things", 404},
 			{"GET", "/", "", `<a href="things">things</a>`, 200},
 		} {
 			if w := told(h, c.method, c.path, c.body); w.Code != c.status || !strings.Contains(w.Body.String(), c.want) {

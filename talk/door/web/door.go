@@ -1,11 +1,13 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"reflect"
 	"strings"
 	"sync"
 
+	"github.com/universal-server/become/ground/fault"
 	"github.com/universal-server/become/ground/trace/span"
 	"github.com/universal-server/become/talk/api"
 	"github.com/universal-server/become/talk/door/edge"
@@ -70,11 +72,28 @@ func (d *door) accept(r *http.Request, name string) (h *api.Handler, f form, in 
 	if d.callers.Uninvited(r) {
 		return nil, f, in, problem.New(http.StatusForbidden, "a page of another origin may not call this")
 	}
-	if h, err = d.api.Find(name); err != nil {
+	if h, err = d.find(name); err != nil {
 		return nil, f, in, err
 	}
 	if f, err = wants(r); err == nil {
 		in, err = d.read(r, h)
 	}
 	return h, f, in, err
+}
+
+// find is API.Find, whose error names the resources too.
+func (d *door) find(name string) (*api.Handler, error) {
+	h, err := d.api.Find(name)
+	missing, ok := errors.AsType[*fault.Error](err)
+	if !ok || len(d.opts.Resources) == 0 {
+		return h, err
+	}
+	var all []string
+	for _, h := range d.api.Handlers() {
+		all = append(all, h.Name)
+	}
+	for _, r := range d.opts.Resources {
+		all = append(all, "/"+r.Name())
+	}
+	return nil, fault.Text(fault.NotFound, missing.Op, missing.ID, "there is "+strings.Join(all, ", "))
 }
