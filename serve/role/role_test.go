@@ -166,6 +166,39 @@ func TestTakeBack_UndoesWhatIsNotProven(t *testing.T) {
 	}
 }
 
+func TestTakeBack_LeavesWhatWasStoppedAndStarted(t *testing.T) {
+	s, _ := open(t)
+	start := func() role.Role {
+		for _, to := range []role.State{role.Stopped, role.Running} {
+			if _, err := s.SetState(t.Context(), "web", to, "me"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.TakeBack(t.Context(), "web", 2, fault.Text(fault.Conflict, "", "", "its address is taken")); err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Get(t.Context(), "web")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	deploy(t, s, edition("one", 2))
+	deploy(t, s, edition("two", 2))
+	if r := start(); r.Now.Digest != "two" || r.State != role.Running || !slices.Equal(numbers(r), []uint64{1}) {
+		t.Errorf("got %+v", r)
+	}
+	// What never served is tried as if it were new.
+	s, _ = open(t)
+	deploy(t, s, edition("one", 2))
+	if err := s.TakeBack(t.Context(), "web", 1, fault.Text(fault.Lost, "", "", "it died")); err != nil {
+		t.Fatal(err)
+	}
+	if r := start(); r.Now.Proven {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestChanges_AreNotLostWhenManyAreMade(t *testing.T) {
 	s, _ := open(t)
 	deploy(t, s, edition("one", 2))

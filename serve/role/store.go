@@ -130,7 +130,8 @@ func (s *Store) Rollback(ctx context.Context, name, to, by string) (Role, error)
 	})
 }
 
-// SetState starts, pauses or stops a role. by says who, as in all that follows.
+// SetState starts, pauses or stops a role. One that was stopped starts as it was, and is not taken back. by says who, as in all that
+// follows.
 func (s *Store) SetState(ctx context.Context, name string, to State, by string) (Role, error) {
 	return s.change(ctx, name, false, func(r *Role) (bool, error) {
 		if r.State == to {
@@ -140,6 +141,9 @@ func (s *Store) SetState(ctx context.Context, name string, to State, by string) 
 			return false, fault.Text(fault.Conflict, "pause", name, "it is stopped").WithHint("start it first: become start " + name)
 		}
 		r.note(by, r.State.into(to))
+		// What was stopped before its probation was over did serve. Nothing serves in its place: if it cannot start now, as
+		// when its address was taken meanwhile, that is no reason to become an older edition.
+		r.Now.Proven = r.Now.Proven || r.State == Stopped && to == Running && r.Report == ""
 		r.State = to
 		return true, nil
 	})
