@@ -109,7 +109,7 @@ func (k *Keeper) order(ctx context.Context, c change, value json.RawMessage) err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.report = ""
+	k.report, k.owed = "", 0
 	k.tryLocked(&trying{g: c.g, was: c.was, before: c.before.left(time.Now())})
 	return nil
 }

@@ -5,6 +5,8 @@
 //	keeper ◀─Ready─── process      I accept
 //	keeper ◀─Stats─── process      what is open, at most every 250 ms
 //	keeper ──Log────▶ process      log at this level from now on
+//	keeper ──Settings▶ process     take these, as you run
+//	keeper ◀─Took──── process      I have the newest ones, or why not
 //	keeper ──Drain──▶ process      accept no more, end what is open, leave
 //	keeper ◀─Failed── process      I cannot, and why
 //
