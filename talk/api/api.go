@@ -180,7 +180,7 @@ func (a *API) protected(ctx context.Context, h *Handler, in reflect.Value) (out 
 			return // and so do all that wait for it here: see Answer
 		}
 		log.ErrorContext(ctx, "a handler panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		err = fault.Text(fault.Internal, "answer", h.Name, fmt.Sprintf("the handler panicked: %v", p))
+		err = fault.Text(fault.Internal, "answer", h.Name, "the handler panicked")
 	}()
 	out, err = h.call(ctx, in)
 	return out, true, err

@@ -11,8 +11,8 @@
 //
 // # Guarantees
 //
-//   - A handler that fails, panics or ends its goroutine fails its request alone; the stack of a panic is logged, and not told to
-//     the client.
+//   - A handler that fails, panics or ends its goroutine fails its request alone; a panic is logged with its stack, and the
+//     client is told no more than that there was one.
 //   - Each request has a deadline, which its context knows. What a handler answers later is dropped.
 //   - At most Options.MaxRequests handlers run at once; another request is refused at once with fault.Busy. A
 //     handler that never returns keeps its place.

@@ -324,7 +324,7 @@ func TestResource_AStoreThatFailsFailsItsRequestAlone(t *testing.T) {
 		text   string
 		fail   func(context.Context) error
 	}{
-		{500, "the store panicked: oh no", func(context.Context) error { panic("oh no") }},
+		{500, "the store panicked", func(context.Context) error { panic("oh no") }},
 		{500, "the store ended its goroutine", func(context.Context) error { runtime.Goexit(); return nil }},
 		{502, "it is gone", func(context.Context) error { return fault.Text(fault.Lost, "ask", "the database", "it is gone") }},
 		{504, "deadline", func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }},

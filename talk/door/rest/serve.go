@@ -67,7 +67,7 @@ func (s *Resource) guarded(w http.ResponseWriter, r *http.Request) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.tell(r, slog.LevelError, "a store panicked", slog.String("panic", fmt.Sprint(p)), slog.String("stack", string(debug.Stack())))
-			err = fault.Text(fault.Internal, "answer", s.name, fmt.Sprintf("the store panicked: %v", p))
+			err = fault.Text(fault.Internal, "answer", s.name, "the store panicked")
 		}
 	}()
 	if err = s.serve(w, r); err != nil && problem.Of(err).Status == http.StatusInternalServerError {
