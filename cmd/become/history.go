@@ -31,7 +31,7 @@ With --changes show instead what was done to the service, when and by whom: the 
   become history hello --json | jq '.[] | select(.outcome == "crashed")'`,
 		Args: wants(1, 1, "one NAME"), ValidArgsFunction: a.completeRole,
 	}
-	cmd.Flags().IntVar(&count, "count", 20, "at most so many `lines`")
+	cmd.Flags().IntVarP(&count, "count", "n", 20, "at most so many `lines`")
 	cmd.Flags().BoolVar(&changes, "changes", false, "what was done to it, and by whom")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if count < 1 || count > runs.Most {

@@ -99,7 +99,7 @@ func (c *Client) connect() (*link, error) {
 // notOpened says why there is no session.
 func (c *Client) notOpened(res *http.Response, err error) error {
 	if res == nil {
-		return &ending{fault.New(fault.Lost, opDial, c.address, err), dialAgain}
+		return &ending{fault.New(fault.Lost, opDial, c.address, fault.Reason(err)), dialAgain}
 	}
 	text := res.Status
 	if body, err := io.ReadAll(io.LimitReader(res.Body, 1000)); err == nil && len(body) > 0 {

@@ -6,7 +6,7 @@
 //	POST         /notes          makes an item under a new id: 201, Location
 //	GET, HEAD    /notes/milk     the item
 //	PUT          /notes/milk     makes or replaces it: 201 or 200
-//	PATCH        /notes/milk     changes parts of it, by a merge patch (RFC 7396): application/merge-patch+json
+//	PATCH        /notes/milk     changes parts of it, by a merge patch (RFC 7396): application/merge-patch+json, or application/json
 //	DELETE       /notes/milk     deletes it: 204
 //	OPTIONS                      what there is: Allow, Accept-Patch, Accept-Post
 //

@@ -17,6 +17,8 @@ func (s *Resource) Fields() []string { return s.item.Names() }
 func (s *Resource) Paths(schemas *message.Schemas) map[string]any {
 	d := description{s, schemas.Of(s.item), schemas.Of(s.page)}
 	id := object{"name": "id", "in": "path", "required": true, "schema": object{"type": "string", "minLength": 1, "maxLength": 200}}
+	some := object{"schema": object{"type": "object"}}
+	changes := object{mergePatch: some, plainJSON: some}
 	return object{
 		"/" + s.name: object{
 			"get":  d.list(),
@@ -28,7 +30,7 @@ func (s *Resource) Paths(schemas *message.Schemas) map[string]any {
 				"200": d.tagged("the item", contents(d.item, gives)), "304": object{"description": "the client has it already"},
 			}),
 			"put":    d.operation("put", "make or replace the item", d.conditions(true), d.sent(), d.stored(http.StatusOK, http.StatusCreated)),
-			"patch":  d.operation("patch", "change parts of the item", d.conditions(true), object{"required": true, "content": object{mergePatch: object{"schema": object{"type": "object"}}}}, d.stored(http.StatusOK)),
+			"patch":  d.operation("patch", "change parts of the item", d.conditions(true), object{"required": true, "content": changes}, d.stored(http.StatusOK)),
 			"delete": d.operation("delete", "delete the item", d.conditions(true), nil, object{"204": object{"description": "it is deleted"}}),
 		},
 	}

@@ -13,12 +13,14 @@ import (
 
 const (
 	mergePatch = "application/merge-patch+json"
+	plainJSON  = "application/json" // what many clients call it
+	patches    = mergePatch + ", " + plainJSON
 	maxDepth   = 100
 )
 
 func checkPatch(contentType string) error {
-	if kind, _, err := mime.ParseMediaType(contentType); err != nil || kind != mergePatch {
-		return problem.New(http.StatusUnsupportedMediaType, "want "+mergePatch).With("Accept-Patch", mergePatch)
+	if kind, _, err := mime.ParseMediaType(contentType); err != nil || kind != mergePatch && kind != plainJSON {
+		return problem.New(http.StatusUnsupportedMediaType, "want "+mergePatch+" or "+plainJSON).With("Accept-Patch", patches)
 	}
 	return nil
 }

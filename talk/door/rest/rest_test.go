@@ -123,6 +123,7 @@ func TestResource_IsReadAndChangedByMethods(t *testing.T) {
 	if replaced.header.Get("Etag") == made.header.Get("Etag") || replaced.header.Get("Location") != "" {
 		t.Errorf("%v", replaced.header)
 	}
+	c.want(c.ask("PATCH", "/notes/milk", `{}`, "Content-Type", "application/json"), 200) // as many clients call it
 	c.want(c.ask("PATCH", "/notes/milk", `{"tags":["a"],"done":null,"by":{"name":"me"}}`, "Content-Type", "application/merge-patch+json"), 200,
 		`{"title":"Bread","text":"","done":false,"tags":["a"],"by":{"name":"me"}}`)
 	if gone := c.want(c.ask("DELETE", "/notes/milk", ""), 204); gone.body != "" {
@@ -141,7 +142,7 @@ func TestResource_IsReadAndChangedByMethods(t *testing.T) {
 	if a := c.want(c.put("/notes/a%20b%3F", `{"title":"odd"}`, "Prefer", "return=minimal"), 204, "Etag: "); a.body != "" {
 		t.Errorf("got %s", a.body)
 	}
-	c.want(c.ask("OPTIONS", "/notes/milk", ""), 204, "Allow: GET, HEAD, PUT, PATCH, DELETE, OPTIONS", "Accept-Patch: application/merge-patch+json")
+	c.want(c.ask("OPTIONS", "/notes/milk", ""), 204, "Allow: GET, HEAD, PUT, PATCH, DELETE, OPTIONS", "Accept-Patch: application/merge-patch+json, application/json")
 	c.want(c.ask("OPTIONS", "/notes", ""), 204, "Allow: GET, HEAD, POST, OPTIONS", "Accept-Post: application/json")
 	c.want(c.ask("GET", "/notes/?limit=2", ""), 308, "Location: /notes?limit=2")
 }
@@ -278,7 +279,7 @@ func TestResource_SaysWhatIsWrong(t *testing.T) {
 		{"PUT", "/notes/a", asJSON, `{"title":"x"}`, 428, "If-Match"},
 		{"DELETE", "/notes/a", "", "", 428, "If-Match"},
 		{"PATCH", "/notes/a", patch, `{}`, 428, "If-Match"},
-		{"PATCH", "/notes/a", asJSON, `{}`, 415, "Accept-Patch: application/merge-patch+json"},
+		{"PATCH", "/notes/a", "application/json-patch+json", `[]`, 415, "Accept-Patch: application/merge-patch+json, application/json"},
 		{"PATCH", "/notes/a", patch, `{`, 400, "the patch is not JSON"},
 		{"PATCH", "/notes/a", patch, `{"a":1,"a":2}`, 400, "the patch is not JSON: "},
 		{"PATCH", "/notes/a", patch, `{} {}`, 400, "something follows the patch"},

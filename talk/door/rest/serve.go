@@ -143,7 +143,7 @@ func (s *Resource) options(w http.ResponseWriter, isItem bool) {
 	h := w.Header()
 	if isItem {
 		h.Set("Allow", onItem)
-		h.Set("Accept-Patch", mergePatch)
+		h.Set("Accept-Patch", patches)
 	} else {
 		h.Set("Allow", onCollection)
 		h.Set("Accept-Post", accepted)
