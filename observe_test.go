@@ -112,7 +112,7 @@ func TestAPI_CountsWhatIsAskedOfResources(t *testing.T) {
 		`_total{request="PUT /notes/{id}",outcome="ok"} 2`, `_total{request="POST /notes",outcome="ok"} 1`,
 		`_total{request="GET /notes/{id}",outcome="ok"} 2`, `_total{request="GET /notes/{id}",outcome="not_found"} 1`,
 		`_total{request="GET /notes",outcome="ok"} 1`, `_total{request="GET /notes",outcome="invalid"} 1`,
-		`_total{request="PATCH /notes/{id}",outcome="invalid"} 1`, `_total{request="DELETE /notes/{id}",outcome="ok"} 1`,
+		`_total{request="PATCH /notes/{id}",outcome="ok"} 1`, `_total{request="DELETE /notes/{id}",outcome="ok"} 1`,
 		`_total{request="",outcome="invalid"} 1`, `_total{request="",outcome="not_found"} 1`, `_total{request="GET /broken/{id}",outcome="internal"} 1`,
 		`_in_flight{request="GET /notes/{id}"} 0`, `_in_flight{request="GET /broken/{id}"} 0`, `_duration_seconds_count{request="GET /notes/{id}"} 3`,
 	} {

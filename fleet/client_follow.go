@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/universal-server/become/ground/bus"
@@ -33,14 +32,15 @@ type LogFollower struct {
 	// Tell hears when a node is away, and when it is back. Nil: nobody does.
 	Tell func(node string, back bool)
 
-	f      *Fleet
-	match  func(roster.LogLine) bool
-	inbox  string
-	stop   string
-	stream uint64 // the newest question's
-	nodes  map[string]*followed
-	began  time.Time
-	held   []roster.LogLine // until they are settled
+	f       *Fleet
+	match   func(roster.LogLine) bool
+	inbox   string // for lines
+	stop    string
+	present string // an inbox for nodes that are there
+	stream  uint64 // the newest question's
+	nodes   map[string]*followed
+	began   time.Time
+	held    []roster.LogLine // until they are settled
 }
 
 // Run follows the nodes of a fleet until ctx ends or Show returns an error. A node that is restarted, or is away for a while, is waited
@@ -53,56 +53,37 @@ func (w *LogFollower) Run(ctx context.Context, f *Fleet) error {
 		return err
 	}
 	w.f, w.inbox, w.stop, w.match = f, f.bus.Inbox(), f.bus.Inbox(), match
-	arrived := make(chan roster.LogChunk, 256)
+	arrived, there := make(chan roster.LogChunk, 256), make(chan roster.Status, 64)
 	over := make(chan struct{})
 	defer close(over)
-	sub, err := f.bus.Subscribe(w.inbox, "", func(m bus.Message) {
-		var c roster.LogChunk
-		if json.Unmarshal(m.Data, &c) != nil {
-			return
-		}
-		select {
-		case arrived <- c:
-		case <-over:
-		}
-	})
+	lines, err := f.bus.Subscribe(w.inbox, "", decoded(arrived, over))
 	if err != nil {
 		return err
 	}
-	defer sub.Unsubscribe()
+	defer lines.Unsubscribe()
+	w.present = f.bus.Inbox()
+	nodes, err := f.bus.Subscribe(w.present, "", decoded(there, over))
+	if err != nil {
+		return err
+	}
+	defer nodes.Unsubscribe()
 	defer f.bus.Publish(w.stop, nil)
 	if err := w.begin(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	there := make(chan string)
-	var looking sync.WaitGroup
-	defer looking.Wait()
-	defer cancel()
-	looking.Go(func() { w.lookAround(ctx, there) })
 	return w.run(ctx, arrived, there)
 }
 
-// lookAround names the nodes that are there, and would have begun to answer if they had been before, now and then, until ctx ends. It is the only thing beside run.
-func (w *LogFollower) lookAround(ctx context.Context, there chan<- string) {
-	tick := time.NewTicker(joinedEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+// decoded hands on what messages say, until it is over.
+func decoded[T any](to chan<- T, over <-chan struct{}) func(bus.Message) {
+	return func(m bus.Message) {
+		var v T
+		if json.Unmarshal(m.Data, &v) != nil {
 			return
 		}
-		all, _ := w.f.Nodes(ctx, 0) // who does not answer this time does another
-		for _, one := range all {
-			if !one.Beats {
-				continue
-			}
-			select {
-			case there <- one.Node:
-			case <-ctx.Done():
-				return
-			}
+		select {
+		case to <- v:
+		case <-over:
 		}
 	}
 }
@@ -150,9 +131,10 @@ func (w *LogFollower) ask(q roster.LogQuery) error {
 	return w.f.bus.Send(bus.Message{Subject: roster.SubjectLogs, Reply: w.inbox, Data: data})
 }
 
-func (w *LogFollower) run(ctx context.Context, arrived <-chan roster.LogChunk, there <-chan string) error {
-	look := time.NewTicker(roster.LogBeat)
+func (w *LogFollower) run(ctx context.Context, arrived <-chan roster.LogChunk, there <-chan roster.Status) error {
+	look, around := time.NewTicker(roster.LogBeat), time.NewTicker(joinedEvery)
 	defer look.Stop()
+	defer around.Stop()
 	var due <-chan time.Time
 	for {
 		select {
@@ -166,8 +148,10 @@ func (w *LogFollower) run(ctx context.Context, arrived <-chan roster.LogChunk, t
 			if due == nil && len(w.held) > 0 {
 				due = time.After(settle)
 			}
-		case id := <-there:
-			w.join(id)
+		case <-around.C: // without waiting: the bus may be away
+			w.f.bus.Send(bus.Message{Subject: roster.SubjectStatus, Reply: w.present, Data: []byte("{}")})
+		case one := <-there:
+			w.join(one)
 		case <-look.C:
 			if len(arrived) == 0 { // else who is slow is us
 				w.look(time.Now())
@@ -225,9 +209,10 @@ func (w *LogFollower) look(now time.Time) {
 	}
 }
 
-// join asks a node that was not there when all were asked.
-func (w *LogFollower) join(id string) {
-	if w.nodes[id] != nil || !strings.HasPrefix(id, w.Query.Node) {
+// join asks a node that was not there when all were asked, if it would have begun to answer.
+func (w *LogFollower) join(one roster.Status) {
+	id := one.Node
+	if !one.Beats || w.nodes[id] != nil || !strings.HasPrefix(id, w.Query.Node) {
 		return
 	}
 	n := &followed{heard: time.Now(), since: w.began}
