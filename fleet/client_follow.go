@@ -56,13 +56,13 @@ func (w *LogFollower) Run(ctx context.Context, f *Fleet) error {
 	arrived, there := make(chan roster.LogChunk, 256), make(chan roster.Status, 64)
 	over := make(chan struct{})
 	defer close(over)
-	lines, err := f.bus.Subscribe(w.inbox, "", decoded(arrived, over))
+	lines, err := f.bus.Subscribe(ctx, w.inbox, "", decoded(arrived, over))
 	if err != nil {
 		return err
 	}
 	defer lines.Unsubscribe()
 	w.present = f.bus.Inbox()
-	nodes, err := f.bus.Subscribe(w.present, "", decoded(there, over))
+	nodes, err := f.bus.Subscribe(ctx, w.present, "", decoded(there, over))
 	if err != nil {
 		return err
 	}

@@ -44,14 +44,14 @@ func (f *Fleet) gather(ctx context.Context, subject string, request any, hear fu
 	over := make(chan struct{})
 	defer close(over)
 	inbox := f.bus.Inbox()
-	sub, err := f.bus.Subscribe(inbox, "", func(m bus.Message) {
+	sub, err := f.bus.Subscribe(ctx, inbox, "", func(m bus.Message) {
 		select {
 		case answers <- m:
 		case <-over:
 		}
 	})
 	if err != nil {
-		return err
+		return fault.New(fault.KindOf(err), "ask the nodes", "", err)
 	}
 	defer sub.Unsubscribe()
 	asked := time.Now()
@@ -134,7 +134,7 @@ func (f *Fleet) Warm(ctx context.Context, digest string, within time.Duration) e
 	defer close(over)
 	inbox := f.bus.Inbox()
 	for _, subject := range []string{inbox, roster.SubjectUp + digest, roster.SubjectDown + digest} {
-		sub, err := f.bus.Subscribe(subject, "", func(m bus.Message) {
+		sub, err := f.bus.Subscribe(ctx, subject, "", func(m bus.Message) {
 			select {
 			case events <- m:
 			case <-over:

@@ -128,11 +128,11 @@ func (f *Fleet) WaitJob(ctx context.Context, id queue.ID, progress func([]byte))
 // listen subscribes to results: to those of this process's own jobs it would be enough, but a
 // job of another process can be waited for too.
 func (j *jobs) listen(ctx context.Context) error {
-	s, err := j.f.bus.Subscribe(result.BossFilter("*"), "", j.heard)
+	s, err := j.f.bus.Subscribe(ctx, result.BossFilter("*"), "", j.heard)
 	if err != nil {
 		return err
 	}
-	p, err := j.f.bus.Subscribe(roster.SubjectProgress+">", "", j.reported)
+	p, err := j.f.bus.Subscribe(ctx, roster.SubjectProgress+">", "", j.reported)
 	if err != nil {
 		s.Unsubscribe()
 		return err

@@ -49,7 +49,7 @@ func Local(ctx context.Context, e engine.Engine, open Opener, logger *slog.Logge
 	f.OnClose(l.close)
 	l.hireLocked(LocalDigest, e)
 	for subject, hear := range map[string]func(bus.Message){roster.SubjectWant: l.wanted, roster.SubjectWake: l.woken} {
-		if _, err := b.Subscribe(subject, "", hear); err != nil {
+		if _, err := b.Subscribe(ctx, subject, "", hear); err != nil {
 			f.Close()
 			return nil, err
 		}

@@ -16,7 +16,7 @@ import (
 // searches is a node that finds its line after a while, and says meanwhile that it searches.
 func searches(t *testing.T, b bus.Bus, node string, says int, finds bool) {
 	t.Helper()
-	sub, err := b.Subscribe(roster.SubjectLogs, "", func(m bus.Message) {
+	sub, err := b.Subscribe(t.Context(), roster.SubjectLogs, "", func(m bus.Message) {
 		say := func(c roster.LogChunk) {
 			c.Node = node
 			data, err := json.Marshal(c)

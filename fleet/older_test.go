@@ -18,7 +18,7 @@ import (
 // older is a node of a version that knows of a query its Since, Count and Follow: nothing of names, patterns, ends and pages.
 func older(t *testing.T, b bus.Bus, lines []roster.LogLine) {
 	t.Helper()
-	sub, err := b.Subscribe(roster.SubjectLogs, "", func(m bus.Message) {
+	sub, err := b.Subscribe(t.Context(), roster.SubjectLogs, "", func(m bus.Message) {
 		var q struct {
 			Since  time.Time
 			Count  int

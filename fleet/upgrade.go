@@ -17,7 +17,7 @@ const lookForNew = 100 * time.Millisecond
 func (f *Fleet) Upgrade(ctx context.Context, node roster.Status) (roster.Status, error) {
 	refused := make(chan []byte, 1)
 	inbox := f.bus.Inbox()
-	sub, err := f.bus.Subscribe(inbox, "", func(m bus.Message) {
+	sub, err := f.bus.Subscribe(ctx, inbox, "", func(m bus.Message) {
 		select {
 		case refused <- m.Data:
 		default:

@@ -124,7 +124,7 @@ func (n *Node) listen() error {
 		roster.SubjectLogs:            n.onLogs,
 		roster.UpgradeSubject(n.ID()): n.onUpgrade,
 	} {
-		s, err := n.bus.Subscribe(subject, "", f)
+		s, err := n.bus.Subscribe(n.ctx, subject, "", f)
 		if err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ func (a *logAnswer) follow(q roster.LogQuery, query logs.Query) error {
 	ctx, cancel := context.WithTimeout(a.n.ctx, followAtMost)
 	defer cancel()
 	defer a.n.followers.begin(a.to, q.Stream, cancel)()
-	stop, err := a.n.bus.Subscribe(q.Stop, "", func(bus.Message) { cancel() })
+	stop, err := a.n.bus.Subscribe(ctx, q.Stop, "", func(bus.Message) { cancel() })
 	if err != nil {
 		return err
 	}

@@ -162,7 +162,7 @@ func TestLogs_WhoSearchesSaysSo(t *testing.T) {
 	b := newCrew(t, one).f.Bus()
 	inbox := b.Inbox()
 	heard := make(chan roster.LogChunk, 10)
-	sub, err := b.Subscribe(inbox, "", func(m bus.Message) {
+	sub, err := b.Subscribe(t.Context(), inbox, "", func(m bus.Message) {
 		var c roster.LogChunk
 		if err := json.Unmarshal(m.Data, &c); err != nil {
 			t.Error(err)

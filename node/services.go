@@ -43,12 +43,12 @@ func (n *Node) openServices() error {
 	}
 	s := n.services
 	s.store = store
-	sub, err := n.bus.Subscribe(role.Subject, "", s.onStatus)
+	sub, err := n.bus.Subscribe(n.ctx, role.Subject, "", s.onStatus)
 	if err != nil {
 		return err
 	}
 	n.subs = append(n.subs, sub)
-	if sub, err = n.bus.Subscribe(runs.Subject, "", s.onRuns); err != nil {
+	if sub, err = n.bus.Subscribe(n.ctx, runs.Subject, "", s.onRuns); err != nil {
 		return err
 	}
 	n.subs = append(n.subs, sub)

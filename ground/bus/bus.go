@@ -53,11 +53,12 @@ type Messenger interface {
 	Request(ctx context.Context, m Message) (Message, error)
 	// Subscribe calls f for each message, one at a time, on a goroutine of the bus:
 	// f must not block for long. With a non-empty group each message goes to one
-	// member of it. A message whose Reply is no inbox is not given to f: see IsInbox.
-	Subscribe(subject, group string, f func(Message)) (Subscription, error)
+	// member of it. A message whose Reply is no inbox is not given to f: see IsInbox. It returns when messages of other connections
+	// come too, and gives up with ctx, which has nothing to do with the subscription afterwards.
+	Subscribe(ctx context.Context, subject, group string, f func(Message)) (Subscription, error)
 	// Serve is Subscribe for an f that may take its time, as one that answers requests does: it is called for each message on
 	// goroutines of the bus, beside other calls, in no order. As many calls are under way as messages want it: f refuses what is too much.
-	Serve(subject, group string, f func(Message)) (Subscription, error)
+	Serve(ctx context.Context, subject, group string, f func(Message)) (Subscription, error)
 	// Inbox returns a fresh subject that only this connection may subscribe to.
 	Inbox() string
 }

@@ -48,7 +48,7 @@ type subscription func()
 func (s subscription) Unsubscribe() error { s(); return nil }
 func (s subscription) Drain() error       { return s.Unsubscribe() }
 
-func (b *town) Subscribe(subject, _ string, f func(bus.Message)) (bus.Subscription, error) {
+func (b *town) Subscribe(_ context.Context, subject, _ string, f func(bus.Message)) (bus.Subscription, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.next++
@@ -64,8 +64,8 @@ func (b *town) Subscribe(subject, _ string, f func(bus.Message)) (bus.Subscripti
 	}), nil
 }
 
-func (b *town) Serve(subject, group string, f func(bus.Message)) (bus.Subscription, error) {
-	return b.Subscribe(subject, group, f)
+func (b *town) Serve(ctx context.Context, subject, group string, f func(bus.Message)) (bus.Subscription, error) {
+	return b.Subscribe(ctx, subject, group, f)
 }
 
 func (b *town) Publish(subject string, data []byte) error {

@@ -51,7 +51,7 @@ func (m *manager) run() error {
 		roster.SubjectUp + p.key.digest:   m.up,
 		roster.SubjectDown + p.key.digest: m.down,
 	} {
-		sub, err := b.Subscribe(subject, "", f)
+		sub, err := b.Subscribe(m.ctx, subject, "", f)
 		if err != nil {
 			return fault.New(fault.KindOf(err), "look for workers of", short(p.key.digest), err)
 		}

@@ -41,8 +41,8 @@ func AClosedConnectionIsLost(h *bench) {
 	for what, f := range map[string]func() error{
 		"publish":    func() error { return b.Publish(n, nil) },
 		"request":    func() error { _, err := b.Request(h.ctx, bus.Message{Subject: n}); return err },
-		"subscribe":  func() error { _, err := b.Subscribe(n, "", func(bus.Message) {}); return err },
-		"serve":      func() error { _, err := b.Serve(n, "", func(bus.Message) {}); return err },
+		"subscribe":  func() error { _, err := b.Subscribe(h.ctx, n, "", func(bus.Message) {}); return err },
+		"serve":      func() error { _, err := b.Serve(h.ctx, n, "", func(bus.Message) {}); return err },
 		"open queue": func() error { _, err := b.Queue(h.ctx, bus.Spec{Name: n}); return err },
 		"open log":   func() error { _, err := b.Log(h.ctx, bus.Spec{Name: n + "l"}); return err },
 		"open kv":    func() error { _, err := b.KV(h.ctx, bus.Spec{Name: n}); return err },
@@ -79,8 +79,8 @@ func CloseEndsWhatIsUnderWay(h *bench) {
 	n := name()
 	b := h.other()
 	asked := h.collect(h.b, n+"ask", "")
-	must(b.Subscribe(n+"x", "", func(bus.Message) {}))(h)
-	must(b.Serve(n+"y", "", func(bus.Message) {}))(h)
+	must(b.Subscribe(h.ctx, n+"x", "", func(bus.Message) {}))(h)
+	must(b.Serve(h.ctx, n+"y", "", func(bus.Message) {}))(h)
 	kv := h.kv(b, bus.Spec{Name: n})
 	h.ok(kv.Watch(h.ctx, "", func(bus.Entry) {}))
 	c := h.consumer(h.queue(b, bus.Spec{Name: n}), n+".>", longLease)
@@ -110,8 +110,8 @@ func CloseRacesWithEverything(h *bench) {
 		var after atomic.Int64
 		var wg sync.WaitGroup
 		begin := make(chan struct{})
-		wg.Go(func() { <-begin; b.Subscribe(n+"y", "", func(bus.Message) { after.Add(1) }) })
-		wg.Go(func() { <-begin; b.Serve(n+"y", "", func(bus.Message) { after.Add(1) }) })
+		wg.Go(func() { <-begin; b.Subscribe(h.ctx, n+"y", "", func(bus.Message) { after.Add(1) }) })
+		wg.Go(func() { <-begin; b.Serve(h.ctx, n+"y", "", func(bus.Message) { after.Add(1) }) })
 		wg.Go(func() { <-begin; kv.Watch(h.ctx, "", func(bus.Entry) {}) })
 		wg.Go(func() {
 			<-begin

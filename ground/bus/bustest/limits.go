@@ -175,6 +175,8 @@ func EndedContextsAreHonoured(h *bench) {
 		"append":     func() error { _, err := l.Append(ctx, n+"l.x", nil); return err },
 		"read":       func() error { _, err := l.Read(ctx, n+"l.>", 0, 1); return err },
 		"tail":       func() error { _, err := l.Tail(ctx, n+"l.>", 1); return err },
+		"subscribe":  func() error { _, err := h.b.Subscribe(ctx, n, "", func(bus.Message) {}); return err },
+		"serve":      func() error { _, err := h.b.Serve(ctx, n, "", func(bus.Message) {}); return err },
 	} {
 		h.kind(what, f(), fault.Canceled)
 	}

@@ -33,7 +33,7 @@ func (h *bench) collect(b bus.Bus, subject, group string) <-chan bus.Message {
 // the servers of a cluster take a moment to tell one another.
 func (h *bench) subscribe(b bus.Bus, subject, group string, f func(bus.Message)) bus.Subscription {
 	h.Helper()
-	sub := must(b.Subscribe(subject, group, f))(h)
+	sub := must(b.Subscribe(h.ctx, subject, group, f))(h)
 	h.known(b)
 	return sub
 }
@@ -44,7 +44,7 @@ func (h *bench) known(b bus.Bus) {
 	h.Helper()
 	probe := name()
 	came := make(chan int, 1)
-	sub := must(b.Subscribe(probe, "", func(m bus.Message) {
+	sub := must(b.Subscribe(h.ctx, probe, "", func(m bus.Message) {
 		select {
 		case came <- len(m.Data):
 		default:
@@ -167,7 +167,7 @@ func NothingComesAfterUnsubscribe(h *bench) {
 	s := name()
 	var over atomic.Bool
 	var late atomic.Int64
-	sub := must(h.b.Subscribe(s, "", func(bus.Message) {
+	sub := must(h.b.Subscribe(h.ctx, s, "", func(bus.Message) {
 		if over.Load() {
 			late.Add(1)
 		}
@@ -272,13 +272,13 @@ func RequestsFailAsTheyShould(h *bench) {
 
 func BadSubjectsAreRefused(h *bench) {
 	for _, s := range []string{"", ".", "a.", ".a", "a..b", "a b", "a\tb", "a\r\nPING", "a\x00"} {
-		_, err := h.b.Subscribe(s, "", func(bus.Message) {})
+		_, err := h.b.Subscribe(h.ctx, s, "", func(bus.Message) {})
 		h.kind(fmt.Sprintf("subscribe to %q", s), err, fault.Invalid)
 		h.kind(fmt.Sprintf("publish to %q", s), h.b.Publish(s, nil), fault.Invalid)
 		_, err = h.b.Request(h.ctx, bus.Message{Subject: s})
 		h.kind(fmt.Sprintf("request %q", s), err, fault.Invalid)
 	}
-	_, err := h.b.Subscribe("a.>.b", "", func(bus.Message) {})
+	_, err := h.b.Subscribe(h.ctx, "a.>.b", "", func(bus.Message) {})
 	h.kind("> in the middle", err, fault.Invalid)
 	for _, s := range []string{"a.*", "a.>", "*", ">"} {
 		h.kind(fmt.Sprintf("publish to %q", s), h.b.Publish(s, nil), fault.Invalid)
@@ -363,7 +363,7 @@ func DrainingLosesNothing(h *bench) {
 		}
 	})
 	for range 20 {
-		sub := must(h.b.Subscribe(s, "g", member))(h)
+		sub := must(h.b.Subscribe(h.ctx, s, "g", member))(h)
 		h.ok(sub.Drain())
 		h.ok(sub.Drain())
 	}

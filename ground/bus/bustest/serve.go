@@ -19,7 +19,7 @@ var serveTests = []func(*bench){
 // serve is subscribe for Serve.
 func (h *bench) serve(b bus.Bus, subject, group string, f func(bus.Message)) bus.Subscription {
 	h.Helper()
-	sub := must(b.Serve(subject, group, f))(h)
+	sub := must(b.Serve(h.ctx, subject, group, f))(h)
 	h.known(b)
 	return sub
 }
@@ -183,7 +183,7 @@ func WhatIsSpentIsServedAgain(h *bench) {
 
 func BadSubjectsAreNotServed(h *bench) {
 	for _, s := range []string{"", "a..b", "a b", "a.>.b"} {
-		_, err := h.b.Serve(s, "", func(bus.Message) {})
+		_, err := h.b.Serve(h.ctx, s, "", func(bus.Message) {})
 		h.kind(fmt.Sprintf("serve %q", s), err, fault.Invalid)
 	}
 }

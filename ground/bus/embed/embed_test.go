@@ -154,14 +154,14 @@ func TestGate_AWorkerHearsNoOthersAnswers(t *testing.T) {
 	victim := open(key.Claims{Role: key.RoleWorker, ID: "w2", Digest: "d2"}, "_INBOX.w_w2")
 	heard := make(chan string, 10)
 	for _, pattern := range []string{">", "_INBOX.>", "_INBOX.w_w2.>"} {
-		spy.Subscribe(pattern, "", func(m bus.Message) { heard <- m.Subject })
+		spy.Subscribe(t.Context(), pattern, "", func(m bus.Message) { heard <- m.Subject })
 	}
 	inbox := victim.Inbox()
 	if !strings.HasPrefix(inbox, "_INBOX.w_w2.") {
 		t.Fatalf("inbox is %s", inbox)
 	}
 	got := make(chan struct{}, 1)
-	if _, err := victim.Subscribe(inbox, "", func(bus.Message) { got <- struct{}{} }); err != nil {
+	if _, err := victim.Subscribe(t.Context(), inbox, "", func(bus.Message) { got <- struct{}{} }); err != nil {
 		t.Fatal(err)
 	}
 	if err := operator.Publish(inbox, []byte("secret")); err != nil {
@@ -169,7 +169,7 @@ func TestGate_AWorkerHearsNoOthersAnswers(t *testing.T) {
 	}
 	<-got
 	mark := spy.Inbox()
-	if _, err := spy.Subscribe(mark, "", func(m bus.Message) { heard <- "mark" }); err != nil {
+	if _, err := spy.Subscribe(t.Context(), mark, "", func(m bus.Message) { heard <- "mark" }); err != nil {
 		t.Fatal(err)
 	}
 	operator.Publish(mark, nil)

@@ -2,6 +2,7 @@ package embed_test
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"strings"
 	"sync"
@@ -25,7 +26,7 @@ func TestGate_ACallerCannotMakeOthersWriteForIt(t *testing.T) {
 	}
 	defer operator.Close()
 	written := make(chan bus.Message, 10)
-	if _, err := operator.Subscribe("$KV.become_names.>", "", func(m bus.Message) { written <- m }); err != nil {
+	if _, err := operator.Subscribe(t.Context(), "$KV.become_names.>", "", func(m bus.Message) { written <- m }); err != nil {
 		t.Fatal(err)
 	}
 	caller, err := nats.Connect(s.URL(), nats.Token(ticket(k, key.Claims{Role: key.RoleCaller, ID: "me"})), nats.CustomInboxPrefix(key.InboxOf(key.RoleCaller, "me")))
@@ -44,8 +45,8 @@ func TestGate_ACallerCannotMakeOthersWriteForIt(t *testing.T) {
 		}
 		defer answerer.Close()
 		respond := func(m bus.Message) { answerer.Publish(m.Reply, m.Data) }
-		for request, listen := range map[string]func(string, string, func(bus.Message)) (bus.Subscription, error){"Echo": answerer.Subscribe, "Ask": answerer.Serve} {
-			sub, err := listen(name+"."+request, "q", respond)
+		for request, listen := range map[string]func(context.Context, string, string, func(bus.Message)) (bus.Subscription, error){"Echo": answerer.Subscribe, "Ask": answerer.Serve} {
+			sub, err := listen(t.Context(), name+"."+request, "q", respond)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,7 +15,7 @@ import (
 func TestRequest_AllocatesAsABareOneDoes(t *testing.T) {
 	url, ticket := embedded(t)
 	server, client := connect(t, url, &jet.Options{Ticket: ticket}), connect(t, url, &jet.Options{Ticket: ticket})
-	if _, err := server.Serve("ours", "g", func(m bus.Message) { server.Publish(m.Reply, m.Data) }); err != nil {
+	if _, err := server.Serve(t.Context(), "ours", "g", func(m bus.Message) { server.Publish(m.Reply, m.Data) }); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect(url, nats.Token(ticket))

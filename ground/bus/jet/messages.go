@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -125,7 +124,7 @@ type subscription struct {
 }
 
 // Subscribe starts a subscription.
-func (c *Conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscription, error) {
+func (c *Conn) Subscribe(ctx context.Context, subject, group string, f func(bus.Message)) (bus.Subscription, error) {
 	if !bus.ValidSubject(subject, true) {
 		return nil, fault.Text(fault.Invalid, "subscribe to", subject, "it is no subject")
 	}
@@ -153,7 +152,7 @@ func (c *Conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscr
 	}
 	s.sub.SetClosedHandler(func(string) { close(s.done) })
 	s.sub.SetPendingLimits(pendingMessages, pendingBytes)
-	if err := c.stands(s, subject); err != nil {
+	if err := c.stands(ctx, s, subject); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -161,8 +160,8 @@ func (c *Conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscr
 
 // stands returns when a subscription stands at the server; else it is ended. Subscriptions and what is published afterwards travel on
 // one connection in order; another connection must find it standing as well.
-func (c *Conn) stands(s bus.Subscription, subject string) error {
-	if err := c.flush(callTimeout); err != nil {
+func (c *Conn) stands(ctx context.Context, s bus.Subscription, subject string) error {
+	if err := c.flush(ctx); err != nil {
 		s.Unsubscribe()
 		return wrong("subscribe to", subject, err)
 	}
@@ -171,11 +170,12 @@ func (c *Conn) stands(s bus.Subscription, subject string) error {
 
 // flush returns when the server has seen what was sent. Why a loop? A connection that is lost
 // meanwhile is reported like one that was closed, but it comes back.
-func (c *Conn) flush(within time.Duration) error {
-	late := time.Now().Add(within)
+func (c *Conn) flush(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	for {
-		err := c.nc.FlushTimeout(time.Until(late))
-		if !errors.Is(err, nats.ErrConnectionClosed) || c.nc.IsClosed() || !time.Now().Before(late) {
+		err := c.nc.FlushWithContext(ctx)
+		if !errors.Is(err, nats.ErrConnectionClosed) || c.nc.IsClosed() || ctx.Err() != nil {
 			return err
 		}
 	}

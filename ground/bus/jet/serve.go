@@ -1,6 +1,7 @@
 package jet
 
 import (
+	"context"
 	"errors"
 	"sync"
 
@@ -30,7 +31,7 @@ type served struct {
 }
 
 // Serve starts a subscription whose f may take its time.
-func (c *Conn) Serve(subject, group string, f func(bus.Message)) (bus.Subscription, error) {
+func (c *Conn) Serve(ctx context.Context, subject, group string, f func(bus.Message)) (bus.Subscription, error) {
 	const op = "subscribe to"
 	if !bus.ValidSubject(subject, true) {
 		return nil, fault.Text(fault.Invalid, op, subject, "it is no subject")
@@ -45,7 +46,7 @@ func (c *Conn) Serve(subject, group string, f func(bus.Message)) (bus.Subscripti
 		s.Unsubscribe()
 		return nil, err
 	}
-	if err := c.stands(s, subject); err != nil {
+	if err := c.stands(ctx, s, subject); err != nil {
 		return nil, err
 	}
 	return s, nil

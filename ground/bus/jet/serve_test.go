@@ -36,7 +36,7 @@ func TestServe_TenThousandRequestsLeaveFewReaders(t *testing.T) {
 	server, client := connect(t, url, &jet.Options{Ticket: ticket}), connect(t, url, &jet.Options{Ticket: ticket})
 	var came atomic.Int64
 	all := make(chan struct{})
-	sub, err := server.Serve("ask", "g", func(m bus.Message) {
+	sub, err := server.Serve(t.Context(), "ask", "g", func(m bus.Message) {
 		if came.Add(1) == n {
 			close(all)
 		}
@@ -82,7 +82,7 @@ func TestServe_GoesOnAfterAMessageOfNATSItself(t *testing.T) {
 	t.Parallel()
 	url, ticket := embedded(t)
 	b := connect(t, url, &jet.Options{Ticket: ticket})
-	if _, err := b.Serve("ask", "g", func(m bus.Message) { b.Publish(m.Reply, m.Data) }); err != nil {
+	if _, err := b.Serve(t.Context(), "ask", "g", func(m bus.Message) { b.Publish(m.Reply, m.Data) }); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect(url, nats.Token(ticket))
@@ -105,7 +105,7 @@ func TestServe_AnswersGoToInboxesOnly(t *testing.T) {
 	t.Parallel()
 	url, ticket := embedded(t)
 	b := connect(t, url, &jet.Options{Ticket: ticket})
-	if _, err := b.Serve("ask", "g", func(m bus.Message) { b.Publish(m.Reply, m.Data) }); err != nil {
+	if _, err := b.Serve(t.Context(), "ask", "g", func(m bus.Message) { b.Publish(m.Reply, m.Data) }); err != nil {
 		t.Fatal(err)
 	}
 	nc, err := nats.Connect(url, nats.Token(ticket))
@@ -139,7 +139,7 @@ func TestServe_OutlivesTheServer(t *testing.T) {
 	defer cancel()
 	b, client := connect(t, p.url(), nil), connect(t, p.url(), nil)
 	began, free, ended := make(chan struct{}), make(chan struct{}), make(chan struct{})
-	if _, err := b.Serve("ask", "g", func(m bus.Message) {
+	if _, err := b.Serve(t.Context(), "ask", "g", func(m bus.Message) {
 		if string(m.Data) == "wait" {
 			close(began)
 			<-free

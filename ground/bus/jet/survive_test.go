@@ -335,6 +335,23 @@ func TestClose_DoesNotWaitForADeadServer(t *testing.T) {
 	}
 }
 
+// Who gives up does not wait for a server that is away.
+func TestSubscribe_EndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	p := startOne(t)
+	b := connect(t, p.url(), nil)
+	p.kill()
+	for name, f := range map[string]func(context.Context, string, string, func(bus.Message)) (bus.Subscription, error){
+		"subscribe": b.Subscribe, "serve": b.Serve,
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(50*time.Millisecond, cancel)
+		if _, err := f(ctx, "a", "", func(bus.Message) {}); fault.KindOf(err) != fault.Canceled {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestConnect_SaysWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

@@ -13,6 +13,6 @@
 //
 //	server := mem.New()
 //	a, b := server.Connect(), server.Connect()
-//	b.Subscribe("hello.*", "", func(m bus.Message) { fmt.Println(m.Subject) })
+//	b.Subscribe(ctx, "hello.*", "", func(m bus.Message) { fmt.Println(m.Subject) })
 //	a.Publish("hello.world", nil)
 package mem

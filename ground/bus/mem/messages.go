@@ -29,9 +29,12 @@ type subscription struct {
 }
 
 // Subscribe starts a subscription.
-func (c *conn) Subscribe(subject, group string, f func(bus.Message)) (bus.Subscription, error) {
+func (c *conn) Subscribe(ctx context.Context, subject, group string, f func(bus.Message)) (bus.Subscription, error) {
 	if !bus.ValidSubject(subject, true) {
 		return nil, fault.Text(fault.Invalid, "subscribe to", subject, "it is no subject")
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fault.New(fault.KindOf(err), "subscribe to", subject, err)
 	}
 	sub := &subscription{c: c, subject: subject, group: group, f: f}
 	sub.more.L = &sub.mu
@@ -60,9 +63,9 @@ type served struct {
 }
 
 // Serve starts a subscription whose f may take its time.
-func (c *conn) Serve(subject, group string, f func(bus.Message)) (bus.Subscription, error) {
+func (c *conn) Serve(ctx context.Context, subject, group string, f func(bus.Message)) (bus.Subscription, error) {
 	var calls sync.WaitGroup
-	sub, err := c.Subscribe(subject, group, func(m bus.Message) {
+	sub, err := c.Subscribe(ctx, subject, group, func(m bus.Message) {
 		calls.Add(1)
 		call := func() {
 			defer calls.Done()
@@ -223,7 +226,7 @@ func (c *conn) Request(ctx context.Context, m bus.Message) (none bus.Message, er
 	}
 	m.Reply = c.Inbox()
 	answer := make(chan bus.Message, 1)
-	sub, err := c.Subscribe(m.Reply, "", func(m bus.Message) {
+	sub, err := c.Subscribe(ctx, m.Reply, "", func(m bus.Message) {
 		select {
 		case answer <- m:
 		default:

@@ -217,7 +217,7 @@ func TestKV_ValuesAgeOut(t *testing.T) {
 
 func TestMessenger_ARequestEndsWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T, ctx context.Context, b bus.Bus) {
-		b.Subscribe("a", "", func(bus.Message) {})
+		b.Subscribe(t.Context(), "a", "", func(bus.Message) {})
 		ctx, cancel := context.WithTimeout(ctx, time.Hour)
 		defer cancel()
 		start := time.Now()
@@ -232,7 +232,7 @@ func TestMessenger_ABacklogIsBounded(t *testing.T) {
 	bubble(t, func(t *testing.T, ctx context.Context, b bus.Bus) {
 		free := make(chan struct{})
 		var n atomic.Int64
-		b.Subscribe("a", "", func(bus.Message) {
+		b.Subscribe(t.Context(), "a", "", func(bus.Message) {
 			<-free
 			n.Add(1)
 		})

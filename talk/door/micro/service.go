@@ -69,7 +69,7 @@ func Serve(ctx context.Context, b bus.Messenger, a *api.API, opts *Options) (*Se
 	for _, h := range a.Handlers() {
 		s.endpoints = append(s.endpoints, &endpoint{handler: h, subject: o.Name + "." + h.Name})
 	}
-	if err := s.subscribe(); err != nil {
+	if err := s.subscribe(ctx); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -88,9 +88,9 @@ func CheckName(name string) error {
 func (s *Service) ID() string { return s.self.ID }
 
 // subscribe begins to listen: at the requests first, so that who sees the service can call it.
-func (s *Service) subscribe() error {
+func (s *Service) subscribe(ctx context.Context) error {
 	for _, e := range s.endpoints {
-		sub, err := s.bus.Serve(e.subject, group, func(m bus.Message) { s.request(e, m) })
+		sub, err := s.bus.Serve(ctx, e.subject, group, func(m bus.Message) { s.request(e, m) })
 		if err := s.listens(sub, err); err != nil {
 			return err
 		}
@@ -98,7 +98,7 @@ func (s *Service) subscribe() error {
 	for verb, answer := range map[string]func() any{"PING": s.ping, "INFO": s.info, "STATS": s.stats} {
 		tell := func(m bus.Message) { s.send(m, answer()) }
 		for _, subject := range []string{"$SRV." + verb, "$SRV." + verb + "." + s.self.Name, "$SRV." + verb + "." + s.self.Name + "." + s.self.ID} {
-			sub, err := s.bus.Subscribe(subject, "", tell)
+			sub, err := s.bus.Subscribe(ctx, subject, "", tell)
 			if err := s.listens(sub, err); err != nil {
 				return err
 			}
