@@ -77,9 +77,9 @@ func readers() int {
 	return strings.Count(string(b[:runtime.Stack(b, true)]), "jet.(*served).read(")
 }
 
-// What NATS takes for its own word that nobody listens ends no reader.
-func TestServe_GoesOnAfterAMessageOfNATSItself(t *testing.T) {
-	t.Parallel()
+// answering serves "ask" with what was asked, and returns a connection of NATS's own client beside.
+func answering(t *testing.T) (bus.Bus, *nats.Conn) {
+	t.Helper()
 	url, ticket := embedded(t)
 	b := connect(t, url, &jet.Options{Ticket: ticket})
 	if _, err := b.Serve(t.Context(), "ask", "g", func(m bus.Message) { b.Publish(m.Reply, m.Data) }); err != nil {
@@ -89,7 +89,14 @@ func TestServe_GoesOnAfterAMessageOfNATSItself(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer nc.Close()
+	t.Cleanup(nc.Close)
+	return b, nc
+}
+
+// What NATS takes for its own word that nobody listens ends no reader.
+func TestServe_GoesOnAfterAMessageOfNATSItself(t *testing.T) {
+	t.Parallel()
+	_, nc := answering(t)
 	for range 10 {
 		if err := nc.PublishMsg(&nats.Msg{Subject: "ask", Header: nats.Header{"Status": {"503"}}}); err != nil {
 			t.Fatal(err)
@@ -103,16 +110,7 @@ func TestServe_GoesOnAfterAMessageOfNATSItself(t *testing.T) {
 // Who asks may not have the answer written where only the server may write.
 func TestServe_AnswersGoToInboxesOnly(t *testing.T) {
 	t.Parallel()
-	url, ticket := embedded(t)
-	b := connect(t, url, &jet.Options{Ticket: ticket})
-	if _, err := b.Serve(t.Context(), "ask", "g", func(m bus.Message) { b.Publish(m.Reply, m.Data) }); err != nil {
-		t.Fatal(err)
-	}
-	nc, err := nats.Connect(url, nats.Token(ticket))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer nc.Close()
+	b, nc := answering(t)
 	written, err := nc.SubscribeSync("elsewhere")
 	if err != nil {
 		t.Fatal(err)
